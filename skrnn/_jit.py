@@ -1,0 +1,47 @@
+"""The one decorator of every kernel: each compiler flag is decided here and nowhere else."""
+
+from __future__ import annotations
+
+import numba
+
+_FLAGS = {
+    "nogil": True,  # kernels run beside each other in plain Python threads
+    "error_model": "numpy",  # a division by zero is an infinity, which keeps loops vectorisable
+    "fastmath": False,  # sums keep their order, so the bits are the same on every machine
+}
+
+JIT_DISABLED = bool(numba.config.DISABLE_JIT)
+
+
+def jit(function):
+    """Compile a kernel on its first call, in nopython mode, and keep the machine code on disk.
+
+    Parameters
+    ----------
+    function : callable
+        A module-level function of the subset of Python that Numba compiles.
+
+    Returns
+    -------
+    dispatcher : numba.core.dispatcher.Dispatcher
+        The compiled counterpart; the plain function where ``NUMBA_DISABLE_JIT=1`` is set.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrnn.cells import jit
+    >>> @jit
+    ... def double(values):
+    ...     for i in range(values.size):
+    ...         values[i] *= 2
+    >>> values = np.ones(2)
+    >>> double(values)
+    >>> values
+    array([2., 2.])
+    """
+    try:
+        return numba.njit(cache=True, **_FLAGS)(function)
+    except RuntimeError:
+        # No folder to keep machine code in: a read-only install without a home, or a function
+        # typed at a prompt. It then compiles anew in each process.
+        return numba.njit(**_FLAGS)(function)

@@ -1,0 +1,35 @@
+"""Recurrent cells: the contract and the three that come with the library."""
+
+from skrnn._gemm import add_product
+from skrnn._jit import jit
+from skrnn._math import exp, logistic, tanh
+from skrnn.cells.base import (
+    Cell,
+    add_recurrent_products,
+    add_to_state_gradient,
+    read_state,
+    rows_before,
+)
+from skrnn.cells.gru import GRU
+from skrnn.cells.lstm import LSTM
+from skrnn.cells.registry import resolve_cell
+from skrnn.cells.rnn import RNN_LOGISTIC, RNN_RELU, RNN_TANH
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN_LOGISTIC",
+    "RNN_RELU",
+    "RNN_TANH",
+    "Cell",
+    "add_product",
+    "add_recurrent_products",
+    "add_to_state_gradient",
+    "exp",
+    "jit",
+    "logistic",
+    "read_state",
+    "resolve_cell",
+    "rows_before",
+    "tanh",
+]

@@ -1,0 +1,265 @@
+r"""The contract of a recurrent cell.
+
+A cell turns what arrives at step t and the state after step t - 1 into the state after step t.
+The network around it owns everything else: it stacks layers, turns sequences around for the
+backward direction, forms the input projections of all steps in one product, and derives the
+gradients of every weight from what the cell leaves behind. A cell is therefore two kernels and a
+few names.
+
+**Symbols.** G gates, S states, H units, n sequences, R rows. A *row* is one step of one sequence.
+The sequences of a batch are sorted by length, longest first, so the sequences that are still alive
+at step t are the first ``starts[t + 1] - starts[t]`` of them, and their rows are
+``starts[t]:starts[t + 1]``; ``n = starts[1]``. Nothing is padded.
+
+**Arguments**, in this order, all C-contiguous and of one float type unless noted:
+
+=============  ==============  ==================================================================
+name           shape           meaning
+=============  ==============  ==================================================================
+``first``      int             the first step to run
+``last``       int             one past the last step to run
+``starts``     (T + 1,) int64  first row of each step
+``mask``       (n, H), (0, H)  recurrent dropout: factors of the previous state, no row if none
+``W_h``        (G, H, H)       recurrent weights of each gate; *transposed* in ``backward``
+``b_h``        (G, H)          recurrent biases (``forward`` only)
+``gates``      (G, R, H)       see below
+``inner``      (I, R, H)       see below; I is ``len(inner_gates)``
+``operands``   (P, R, H)       what the recurrent products read; P is ``1 + len(own_operands)``
+``states``     (S, n + R, H)   the initial states, then the states after each step
+``d_output``   (R, H)          loss gradient of the output of each step (``backward`` only)
+``d_state``    (S, n, H)       loss gradient of the states, carried backwards (``backward`` only)
+=============  ==============  ==================================================================
+
+``forward`` finds in ``gates[g]`` the input's share of the gate, :math:`x_t W_{xg} + b_{xg}`, with
+:math:`b_{hg}` already added unless the gate is in ``inner_gates``. It adds the recurrent share,
+applies the activation, and leaves the activated gate there. ``inner`` is for gates whose recurrent
+share is not simply added, as the candidate of a GRU, where the reset gate scales it: the cell forms
+:math:`h W_{hg} + b_{hg}` there itself. States after step t go to ``states[:, n + starts[t] + i]``
+for sequence i; what the recurrent products read goes to ``operands``, by default the masked
+previous state (:func:`read_state` does both).
+
+``backward`` runs from step ``last - 1`` down to ``first``. It finds what ``forward`` left, and
+turns ``gates`` into the loss gradient of each gate before its activation, ``inner`` into that of
+the recurrent share. ``d_state`` holds on entry the gradient of the states after step ``last - 1``
+that comes from later steps, and on exit that of the states before step ``first``. Weight gradients
+are none of its business.
+
+A gate listed in ``own_operands`` has a recurrent product that reads something else than the
+previous state; ``operands[1]``, ``operands[2]``, ... belong to these gates in their order.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from skrnn._gemm import add_product
+from skrnn._jit import jit
+
+_FORWARD_ARGUMENTS = (
+    "first", "last", "starts", "mask", "W_h", "b_h", "gates", "inner", "operands", "states",
+)  # fmt: skip
+_BACKWARD_ARGUMENTS = (
+    "first", "last", "starts", "mask", "W_h", "gates", "inner", "operands", "states",
+    "d_output", "d_state",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Cell:
+    """A recurrent cell: its names and its two kernels.
+
+    Parameters
+    ----------
+    name : str
+        Short lower-case name, for messages and feature names.
+    gates : tuple of str
+        Names of the gates. Gate ``"r"`` has the weights ``W_xr`` and ``W_hr`` and the biases
+        ``b_xr`` and ``b_hr``.
+    forward, backward : callable
+        Kernels with the arguments that the module describes, decorated with
+        :func:`skrnn.cells.jit`, at the top level of a module.
+    states : tuple of str, default=("h",)
+        Names of what is carried from step to step. The first is the output.
+    inner_gates : tuple of str, default=()
+        Gates whose recurrent share, bias included, the cell forms in ``inner``.
+    own_operands : tuple of str, default=()
+        Gates whose recurrent product reads something else than the previous state.
+    initial_bias : mapping of str to float, default={}
+        Initial input bias of some gates; the others start at zero.
+    recurrent_gain : float, default=1.0
+        Factor of the orthogonal initial recurrent weights.
+
+    Raises
+    ------
+    TypeError
+        If a part is missing or of the wrong kind.
+    ValueError
+        If the names do not fit together.
+
+    See Also
+    --------
+    check_cell : Verifies a cell's kernels against each other by finite differences.
+
+    Examples
+    --------
+    >>> from skrnn.cells import GRU
+    >>> GRU
+    Cell('gru', gates=('r', 'z', 'n'), states=('h',))
+    """
+
+    name: str
+    gates: tuple[str, ...]
+    forward: object
+    backward: object
+    states: tuple[str, ...] = ("h",)
+    inner_gates: tuple[str, ...] = ()
+    own_operands: tuple[str, ...] = ()
+    initial_bias: Mapping[str, float] = field(default_factory=dict)
+    recurrent_gain: float = 1.0
+
+    def __post_init__(self):
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            raise TypeError(f"Cell: name must be a word such as 'mgu', got {self.name!r}.")
+        for part in ("gates", "states", "inner_gates", "own_operands"):
+            self._check_names(part)
+        for part in ("gates", "states"):
+            if not getattr(self, part):
+                raise ValueError(f"Cell {self.name!r}: {part} is empty; name at least one.")
+        for part in ("inner_gates", "own_operands", "initial_bias"):
+            unknown = [gate for gate in getattr(self, part) if gate not in self.gates]
+            if unknown:
+                raise ValueError(
+                    f"Cell {self.name!r}: {part} names {unknown}, which are not among its gates "
+                    f"{list(self.gates)}."
+                )
+        self._check_kernel("forward", _FORWARD_ARGUMENTS)
+        self._check_kernel("backward", _BACKWARD_ARGUMENTS)
+
+    def _check_names(self, part):
+        names = getattr(self, part)
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            raise TypeError(
+                f"Cell {self.name!r}: {part} must be a tuple of names such as ('f', 'n'), "
+                f"got {names!r}."
+            )
+        if len(set(names)) < len(names):
+            raise ValueError(f"Cell {self.name!r}: {part} names one twice: {names!r}.")
+        object.__setattr__(self, part, tuple(names))
+
+    def _check_kernel(self, part, expected):
+        kernel = getattr(self, part)
+        if not callable(kernel):
+            raise TypeError(
+                f"Cell {self.name!r}: missing `{part}`: pass a function of the arguments "
+                f"({', '.join(expected)}), decorated with skrnn.cells.jit; got {kernel!r}."
+            )
+        code = getattr(getattr(kernel, "py_func", kernel), "__code__", None)
+        takes_any = code is not None and code.co_flags & inspect.CO_VARARGS
+        if code is not None and not takes_any and code.co_argcount != len(expected):
+            raise TypeError(
+                f"Cell {self.name!r}: `{part}` takes {code.co_argcount} arguments, but the "
+                f"contract has {len(expected)}: ({', '.join(expected)})."
+            )
+
+    def __repr__(self):
+        return f"Cell({self.name!r}, gates={self.gates!r}, states={self.states!r})"
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def __reduce__(self):
+        module = getattr(getattr(self.forward, "py_func", self.forward), "__module__", None)
+        for variable, value in vars(sys.modules.get(module, object)).items():
+            if value is self and module != "__main__":
+                return _import_cell, (module, variable)
+        return super().__reduce__()
+
+
+def _import_cell(module, variable):
+    """Find a pickled cell again in the module that defines it."""
+    return getattr(__import__(module, fromlist=[variable]), variable)
+
+
+@jit
+def rows_before(t, starts):
+    """Return the first row of `states` that holds the states before step `t`."""
+    return 0 if t == 0 else starts[1] + starts[t - 1]
+
+
+@jit
+def read_state(t, starts, mask, states, operand):
+    """Copy the previous outputs, times the dropout mask if there is one, to the rows of step `t`.
+
+    Parameters
+    ----------
+    t : int
+        The step.
+    starts : ndarray of shape (T + 1,)
+        First row of each step.
+    mask : ndarray of shape (n, H) or (0, H)
+        Recurrent dropout.
+    states : ndarray of shape (S, n + R, H)
+        Initial states, then the states after each step.
+    operand : ndarray of shape (R, H)
+        Receives what the recurrent product of each step reads.
+    """
+    before, low = rows_before(t, starts), starts[t]
+    count = starts[t + 1] - low
+    source = states[0, before : before + count].reshape(-1)
+    target = operand[low : low + count].reshape(-1)
+    if mask.shape[0] == 0:
+        for k in range(target.size):
+            target[k] = source[k]
+    else:
+        factor = mask[:count].reshape(-1)
+        for k in range(target.size):
+            target[k] = source[k] * factor[k]
+
+
+@jit
+def add_to_state_gradient(mask, d_operand, d_h):
+    """Add the gradient of what :func:`read_state` read to the gradient of the previous outputs.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (n, H) or (0, H)
+        Recurrent dropout.
+    d_operand : ndarray of shape (count, H)
+        Gradient of the rows of one step.
+    d_h : ndarray of shape (n, H)
+        Gradient of the outputs of the previous step; its first `count` rows receive the sum.
+    """
+    source = d_operand.reshape(-1)
+    target = d_h[: d_operand.shape[0]].reshape(-1)
+    if mask.shape[0] == 0:
+        for k in range(source.size):
+            target[k] += source[k]
+    else:
+        factor = mask[: d_operand.shape[0]].reshape(-1)
+        for k in range(source.size):
+            target[k] += source[k] * factor[k]
+
+
+@jit
+def add_recurrent_products(operand, W_h, gates, low, high):
+    """Add ``operand @ W_h[g]`` to the rows of each gate.
+
+    Parameters
+    ----------
+    operand : ndarray of shape (R, H)
+        What the products read.
+    W_h : ndarray of shape (G, H, H)
+        Recurrent weights.
+    gates : ndarray of shape (G, R, H)
+        The gates.
+    low, high : int
+        The rows of one step.
+    """
+    for g in range(W_h.shape[0]):
+        add_product(operand[low:high], W_h[g], gates[g, low:high])

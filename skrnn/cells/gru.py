@@ -1,0 +1,119 @@
+r"""The gated recurrent unit, with the reset gate applied after the recurrent product.
+
+.. math::
+
+    r_t &= \sigma(x_t W_{xr} + b_{xr} + h_{t-1} W_{hr} + b_{hr}) \\
+    z_t &= \sigma(x_t W_{xz} + b_{xz} + h_{t-1} W_{hz} + b_{hz}) \\
+    q_t &= h_{t-1} W_{hn} + b_{hn} \\
+    n_t &= \tanh(x_t W_{xn} + b_{xn} + r_t \odot q_t) \\
+    h_t &= (1 - z_t) \odot n_t + z_t \odot h_{t-1}
+
+This is the form of cuDNN and PyTorch; the original has :math:`(r_t \odot h_{t-1}) W_{hn}` for the
+recurrent share of the candidate. Backwards, with :math:`\delta` for the gradient of the loss and
+:math:`\hat\cdot` for a gate before its activation,
+
+.. math::
+
+    \delta\hat n_t &= \delta h_t \odot (1 - z_t) \odot (1 - n_t^2), \qquad
+    \delta q_t = \delta\hat n_t \odot r_t \\
+    \delta\hat z_t &= \delta h_t \odot (h_{t-1} - n_t) \odot z_t \odot (1 - z_t), \qquad
+    \delta\hat r_t = \delta\hat n_t \odot q_t \odot r_t \odot (1 - r_t) \\
+    \delta h_{t-1} &= \delta h_t \odot z_t + \delta\hat r_t W_{hr}^\top
+        + \delta\hat z_t W_{hz}^\top + \delta q_t W_{hn}^\top
+
+In the code: ``gates`` are r, z and n, ``inner[0]`` is q. The update gate's bias starts at one, so
+that a fresh cell remembers, as the forget gate of an LSTM does.
+
+References
+----------
+K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine
+Translation", EMNLP 2014.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skrnn._gemm import add_product
+from skrnn._jit import jit
+from skrnn._math import logistic, tanh
+from skrnn.cells.base import (
+    Cell,
+    add_recurrent_products,
+    add_to_state_gradient,
+    read_state,
+    rows_before,
+)
+
+
+@jit
+def _forward(first, last, starts, mask, W_h, b_h, gates, inner, operands, states):
+    n_sequences = starts[1]
+    for t in range(first, last):
+        low, high = starts[t], starts[t + 1]
+        before = rows_before(t, starts)
+        read_state(t, starts, mask, states, operands[0])
+        inner[0, low:high] = b_h[2]
+        add_recurrent_products(operands[0], W_h[:2], gates, low, high)
+        add_product(operands[0, low:high], W_h[2], inner[0, low:high])
+        r = gates[0, low:high].reshape(-1)
+        z = gates[1, low:high].reshape(-1)
+        n = gates[2, low:high].reshape(-1)
+        q = inner[0, low:high].reshape(-1)
+        h_before = states[0, before : before + high - low].reshape(-1)
+        h = states[0, n_sequences + low : n_sequences + high].reshape(-1)
+        # Short loops over few arrays: with more, the compiler gives up on vectors.
+        for k in range(r.size):
+            r[k] = logistic(r[k])
+        for k in range(z.size):
+            z[k] = logistic(z[k])
+        for k in range(n.size):
+            n[k] = tanh(n[k] + r[k] * q[k])
+        for k in range(h.size):
+            h[k] = n[k] + z[k] * (h_before[k] - n[k])
+
+
+@jit
+def _backward(first, last, starts, mask, W_h, gates, inner, operands, states, d_output, d_state):
+    one = gates.dtype.type(1)
+    d_operand = np.empty_like(d_state[0])
+    for t in range(last - 1, first - 1, -1):
+        low, high = starts[t], starts[t + 1]
+        count, before = high - low, rows_before(t, starts)
+        r = gates[0, low:high].reshape(-1)
+        z = gates[1, low:high].reshape(-1)
+        n = gates[2, low:high].reshape(-1)
+        q = inner[0, low:high].reshape(-1)
+        h_before = states[0, before : before + count].reshape(-1)
+        above = d_output[low:high].reshape(-1)
+        d_h = d_state[0, :count].reshape(-1)
+        difference = d_operand[:count].reshape(-1)
+        for k in range(d_h.size):
+            d_h[k] += above[k]
+        for k in range(d_h.size):
+            difference[k] = h_before[k] - n[k]
+        for k in range(d_h.size):
+            n[k] = d_h[k] * (one - z[k]) * (one - n[k] * n[k])
+        for k in range(d_h.size):
+            factor = d_h[k] * z[k]
+            z[k] = factor * difference[k] * (one - z[k])
+            d_h[k] = factor
+        for k in range(d_h.size):
+            d_q = n[k] * r[k]
+            r[k] = d_q * q[k] * (one - r[k])
+            q[k] = d_q
+        d_operand[:count] = 0
+        add_product(gates[0, low:high], W_h[0], d_operand[:count])
+        add_product(gates[1, low:high], W_h[1], d_operand[:count])
+        add_product(inner[0, low:high], W_h[2], d_operand[:count])
+        add_to_state_gradient(mask, d_operand[:count], d_state[0])
+
+
+GRU = Cell(
+    "gru",
+    gates=("r", "z", "n"),
+    forward=_forward,
+    backward=_backward,
+    inner_gates=("n",),
+    initial_bias={"z": 1.0},
+)

@@ -1,0 +1,402 @@
+"""What classifier and regressor share: from checked data to a fitted network and back."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.callback import CallbackSupportMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from skrnn import bptt, inference, solvers
+from skrnn.cells import resolve_cell
+from skrnn.estimators.callbacks import EpochCallbacks
+from skrnn.estimators.canonical import merge_repeated
+from skrnn.estimators.parameters import CONSTRAINTS, check_hidden_layer_sizes
+from skrnn.estimators.weights import WeightAccess
+from skrnn.network import Network
+from skrnn.objective import Dropout, Objective
+from skrnn.sequences import Sequences
+from skrnn.streaming import Streaming
+from skrnn.threads import Threads
+from skrnn.training import History, Settings, StochasticTraining, train_lbfgs
+from skrnn.validation import check_sequences, check_target_length
+
+
+@contextmanager
+def unchanged_on_error(estimator):
+    """Undo every attribute that a failed fit has set; callbacks still need theirs."""
+    attributes = vars(estimator)
+    before = dict(attributes)
+    try:
+        yield
+    except BaseException:
+        for name in list(attributes):
+            if not name.startswith(("_skl_callbacks", "_callback_")):
+                del attributes[name]
+        attributes.update(before)
+        raise
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Checked training or validation data: targets both as given and as the loss takes them."""
+
+    sequences: Sequences
+    y: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+
+    def take(self, index):
+        """Return some of the examples."""
+        return Examples(
+            self.sequences.take(index), self.y[index], self.target[index], self.weight[index]
+        )
+
+
+class BaseRNN(
+    Streaming,
+    WeightAccess,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
+    """Everything but the targets.
+
+    A subclass checks targets (`_check_y`) and turns them into what the loss takes (`_encode`), says
+    which loss it is (`_make_loss`), how raw outputs become predictions (`_decode`), and how they
+    are scored (`_score_raw`).
+    """
+
+    _parameter_constraints = CONSTRAINTS
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        # Memory-mapped weights, as a parallel search hands out, are read-only; a kernel would be
+        # compiled once more for them.
+        if "_params" in state and not state["_params"].flags.writeable:
+            self._params = np.array(state["_params"])
+
+    # ------------------------------------------------------------------- fit
+
+    def _fit(self, X, y, sample_weight, X_val, y_val):
+        with unchanged_on_error(self):
+            examples = self._check_examples(X, y, sample_weight, reset=True, whole_fit=True)
+            rng = check_random_state(self.random_state)
+            training, validation = self._validation_data(examples, X_val, y_val, rng)
+            warm = self.warm_start and hasattr(self, "_params")
+            loss = self._make_loss()
+            network, params = self._make_network(examples, rng, warm)
+            history = History()
+            callbacks = EpochCallbacks(
+                self,
+                self._init_callback_context(max_subtasks=self.max_iter),
+                {
+                    "X": X,
+                    "y": y,
+                    "metadata": None if sample_weight is None else {"sample_weight": sample_weight},
+                },
+                lambda weights: {"_network": network, "_params": weights, "_loss": loss},
+            )
+            with Threads(self.n_jobs) as threads:
+                objective = self._make_objective(network, loss, training)
+                validate = self._make_validate(network, loss, validation, threads)
+                callbacks.begin()
+                if self.solver == "lbfgs":
+                    params = train_lbfgs(
+                        objective,
+                        params,
+                        self._settings(len(objective)),
+                        threads,
+                        history,
+                        validate,
+                        callbacks,
+                    )
+                    n_seen = history.n_epochs * len(objective)
+                else:
+                    trainer = StochasticTraining(
+                        objective,
+                        self._make_solver(params),
+                        self._make_schedule(),
+                        self._settings(len(objective)),
+                        rng,
+                        threads,
+                        n_seen=self.t_ if warm else 0,
+                    )
+                    params = trainer.run(params, history, validate, callbacks)
+                    n_seen = trainer.n_seen
+                callbacks.close()
+            self._solver = None
+            self._set_fitted(network, loss, params, history, n_seen)
+            self.n_iter_ = history.n_epochs
+        return self
+
+    def _partial_fit(self, X, y, sample_weight):
+        with unchanged_on_error(self):
+            first = not hasattr(self, "_params")
+            examples = self._check_examples(X, y, sample_weight, reset=first)
+            rng = self._partial_fit_rng = (
+                check_random_state(self.random_state)
+                if first or not hasattr(self, "_partial_fit_rng")
+                else self._partial_fit_rng
+            )
+            loss = self._make_loss()
+            network, params = self._make_network(examples, rng, warm=not first)
+            solver = getattr(self, "_solver", None) or self._make_solver(params)
+            history = getattr(self, "_history", None) if not first else None
+            history = History() if history is None else history
+            settings = self._settings(len(examples.weight), max_iter=1, early_stopping=False)
+            with Threads(self.n_jobs) as threads:
+                trainer = StochasticTraining(
+                    self._make_objective(network, loss, examples),
+                    solver,
+                    self._make_schedule(partial=True),
+                    settings,
+                    rng,
+                    threads,
+                    n_seen=0 if first else self.t_,
+                )
+                params = trainer.run(params, history)
+            self._solver = solver
+            self._set_fitted(network, loss, params, history, trainer.n_seen)
+            self.n_iter_ = history.n_epochs
+        return self
+
+    def _check_partial_fit_solver(self):
+        if self.solver == "lbfgs":
+            raise ValueError(
+                "partial_fit needs a solver that works in batches; solver='lbfgs' takes all data "
+                "at once. Use fit, or choose solver='adam'."
+            )
+
+    def _check_examples(self, X, y, sample_weight, *, reset, whole_fit=False):
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                "is None."
+            )
+        dtype = None if reset else self._params.dtype
+        sequences = check_sequences(self, X, reset=reset, dtype=dtype)
+        check_target_length(sequences, y, X)
+        y = self._check_y(y, reset=reset)
+        weight = _check_sample_weight(
+            sample_weight, np.empty((len(sequences), 1)), dtype=np.float64, ensure_non_negative=True
+        )
+        weight = self._weigh_classes(y, weight)
+        if whole_fit and self._is_one_batch(len(sequences)):
+            sequences, y, weight = merge_repeated(sequences, y, weight)
+        elif (weight == 0).any():
+            # As if they were not there; their classes still count.
+            kept = np.flatnonzero(weight)
+            sequences, y, weight = sequences.take(kept), y[kept], weight[kept]
+        if reset:
+            self._fit_target_scale(y, weight)
+        target = self._encode(y, sequences.values.dtype)
+        return Examples(sequences, y, target, weight)
+
+    def _is_one_batch(self, n_sequences):
+        return self.solver == "lbfgs" or self._batch_size(n_sequences) == n_sequences
+
+    def _batch_size(self, n_sequences):
+        if self.batch_size == "auto":
+            return min(n_sequences, max(32, min(200, n_sequences // 8)))
+        return min(n_sequences, self.batch_size)
+
+    def _fit_target_scale(self, y, weight):
+        """Learn how targets are scaled; classes are not."""
+
+    def _weigh_classes(self, y, weight):
+        return weight
+
+    def _validation_data(self, examples, X_val, y_val, rng):
+        """Return training and validation examples; None where there is no validation."""
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val go together: only one of them was passed.")
+        if X_val is not None:
+            sequences = check_sequences(
+                self, X_val, reset=False, dtype=examples.sequences.values.dtype
+            )
+            check_target_length(sequences, y_val, X_val)
+            y = self._check_y(y_val, reset=False)
+            target = self._encode(y, sequences.values.dtype)
+            return examples, Examples(sequences, y, target, np.ones(len(sequences)))
+        if not self.early_stopping:
+            return examples, None
+        n_sequences = len(examples.sequences)
+        if int(n_sequences * self.validation_fraction) < 1 or n_sequences < 2:
+            raise ValueError(
+                f"early_stopping splits off validation_fraction={self.validation_fraction} of "
+                f"{n_sequences} sequences, which leaves none for validation or training. Pass "
+                "X_val and y_val, raise validation_fraction, or set early_stopping=False."
+            )
+        train, held_out = train_test_split(
+            np.arange(n_sequences),
+            random_state=rng,
+            test_size=self.validation_fraction,
+            stratify=self._strata(examples.y, n_sequences),
+        )
+        return examples.take(train), examples.take(held_out)
+
+    def _strata(self, y, n_sequences):
+        return None
+
+    def _make_network(self, examples, rng, warm):
+        dtype = examples.sequences.values.dtype
+        network = Network(
+            resolve_cell(self.cell, self.activation),
+            examples.sequences.n_channels,
+            check_hidden_layer_sizes(self.hidden_layer_sizes),
+            self.n_outputs_,
+            bidirectional=self.bidirectional,
+            pooling=self.pooling,
+        )
+        if not warm:
+            return network, network.initial_parameters(rng, dtype)
+        old, new = self._network.layout.blocks, network.layout.blocks
+        if old != new or self._network.cell is not network.cell:
+            raise ValueError(
+                "The network changed since the last fit: warm_start and partial_fit go on training "
+                f"the same weights. Before: {self._network}; now: {network}. Use a clone for "
+                "another network, or other channels or classes."
+            )
+        return network, self._params.astype(dtype)
+
+    def _make_objective(self, network, loss, examples):
+        if self.solver == "lbfgs" and (self.dropout > 0 or self.recurrent_dropout > 0):
+            raise ValueError(
+                "solver='lbfgs' minimises one fixed function and cannot drop units at random; set "
+                "dropout=0 and recurrent_dropout=0, or choose solver='adam'."
+            )
+        dropout = None
+        if self.dropout > 0 or self.recurrent_dropout > 0:
+            dropout = Dropout(self.dropout, self.recurrent_dropout)
+        walk = bptt.full if self.bptt_steps is None else bptt.Truncated(self.bptt_steps)
+        return Objective(
+            network,
+            loss,
+            examples.sequences,
+            examples.target,
+            examples.weight,
+            alpha=self.alpha,
+            dropout=dropout,
+            walk=walk,
+        )
+
+    def _make_validate(self, network, loss, validation, threads):
+        if validation is None:
+            return None
+        scale = (validation.weight / validation.weight.sum()).astype(
+            validation.sequences.values.dtype
+        )
+
+        def validate(params):
+            raw = inference.run(network, params, validation.sequences, threads, "raw")
+            value = loss.value_and_gradient(raw, validation.target, scale, np.empty_like(raw))
+            return self._score_raw(raw, validation.y, validation.weight), value
+
+        return validate
+
+    def _make_solver(self, params):
+        if self.solver == "adam":
+            return solvers.Adam(
+                params, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon
+            )
+        if self.solver == "rmsprop":
+            return solvers.RMSprop(params, rho=self.rho, epsilon=self.epsilon)
+        return solvers.StochasticGradientDescent(
+            params, momentum=self.momentum, nesterov=self.nesterovs_momentum
+        )
+
+    def _make_schedule(self, partial=False):
+        """Return the schedule; what lasts for a whole training is constant in `partial_fit`."""
+        if self.learning_rate == "invscaling":
+            return solvers.InverseScaling(self.learning_rate_init, self.power_t)
+        if self.learning_rate == "adaptive":
+            return solvers.Adaptive(self.learning_rate_init)
+        if partial or self.learning_rate == "constant":
+            return solvers.Constant(self.learning_rate_init)
+        kinds = {"cosine": solvers.Cosine, "one_cycle": solvers.OneCycle}
+        return kinds[self.learning_rate](self.learning_rate_init)
+
+    def _settings(self, n_sequences, max_iter=None, early_stopping=None):
+        return Settings(
+            max_iter=self.max_iter if max_iter is None else max_iter,
+            batch_size=self._batch_size(n_sequences),
+            shuffle=self.shuffle,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+            max_grad_norm=self.max_grad_norm,
+            max_fun=self.max_fun,
+            early_stopping=self.early_stopping if early_stopping is None else early_stopping,
+            verbose=bool(self.verbose),
+        )
+
+    def _set_fitted(self, network, loss, params, history, n_seen):
+        self._network = network
+        self._params = params
+        self._loss = loss
+        self._history = None if self._solver is None else history
+        self.cell_ = network.cell
+        self.loss_curve_ = history.losses
+        self.loss_ = history.losses[-1] if history.losses else np.inf
+        self.best_loss_ = history.best_loss
+        self.validation_scores_ = history.validation_scores or None
+        self.validation_loss_curve_ = history.validation_losses or None
+        self.best_validation_score_ = history.best_score
+        self.best_iter_ = history.best_epoch
+        self.t_ = n_seen
+        self.n_layers_ = len(network.hidden_layer_sizes) + 2
+        self.out_activation_ = loss.activation
+
+    # --------------------------------------------------------------- results
+
+    def _run(self, X, what):
+        check_is_fitted(self)
+        sequences = check_sequences(self, X, reset=False, dtype=self._params.dtype)
+        with Threads(self.n_jobs) as threads:
+            return inference.run(self._network, self._params, sequences, threads, what)
+
+    def predict(self, X):
+        """Predict the target of each sequence.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            The sequences, in any layout that `fit` takes.
+
+        Returns
+        -------
+        y : ndarray of shape (n_sequences,) or (n_sequences, n_outputs)
+            The predictions; a row's do not depend on the other rows.
+        """
+        return self._decode(self._run(X, "raw"))
+
+    def transform(self, X):
+        """Return what the output layer reads: the pooled hidden state of the top layer.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            The sequences, in any layout that `fit` takes.
+
+        Returns
+        -------
+        features : ndarray of shape (n_sequences, n_units)
+            Units of the top layer, those of the backward direction after those of the forward.
+        """
+        return self._run(X, "features")
+
+    @property
+    def _n_features_out(self):
+        return self._network.n_features

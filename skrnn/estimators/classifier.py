@@ -1,0 +1,371 @@
+"""The classifier."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.callback import with_callbacks
+from sklearn.metrics import accuracy_score
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.validation import check_array
+
+from skrnn.estimators.base import BaseRNN
+from skrnn.estimators.gradient_flow import GradientFlow
+from skrnn.estimators.parameters import CONSTRAINTS, document
+from skrnn.losses import classification_loss
+
+
+def _has_probabilities(estimator):
+    if estimator.loss != "log_loss":
+        raise AttributeError(
+            f"predict_proba is not available when loss={estimator.loss!r}; use loss='log_loss'."
+        )
+    return True
+
+
+@document
+class RNNClassifier(GradientFlow, ClassifierMixin, BaseRNN):
+    """Recurrent network that gives each sequence a class, or several labels.
+
+    Sequences may be of unequal length: each is run to its true end, nothing is padded. The
+    output layer is a softmax for several classes, a logistic unit for two, and one for each label
+    of a multilabel y.
+
+    Parameters
+    ----------
+    {network}
+    loss : {"log_loss", "hinge"}, default="log_loss"
+        ``"log_loss"`` gives probabilities; ``"hinge"`` is the margin loss, of Crammer and Singer
+        for several classes.
+    {training}
+    class_weight : dict, "balanced", list of dict or None, default=None
+        Weight of each class in the loss, as everywhere in scikit-learn; multiplied with
+        `sample_weight`.
+    {threads}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes; for a multilabel y the numbers of the labels.
+    {attributes}
+
+    See Also
+    --------
+    RNNRegressor : Recurrent network that gives each sequence numbers.
+    SequenceScaler : Standardises the channels of sequences.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrnn import RNNClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.standard_normal((n, 2)).cumsum(axis=0) for n in rng.integers(5, 15, size=60)]
+    >>> y = np.array(["down" if x[-1, 0] < 0 else "up" for x in X])
+    >>> model = RNNClassifier(hidden_layer_sizes=8, max_iter=50, random_state=0).fit(X, y)
+    >>> model.predict(X[:2]).shape
+    (2,)
+    >>> bool(model.score(X, y) > 0.9)
+    True
+    """
+
+    _parameter_constraints = {
+        **CONSTRAINTS,
+        "loss": [StrOptions({"log_loss", "hinge"})],
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(64,),
+        cell="gru",
+        *,
+        activation="tanh",
+        bidirectional=False,
+        pooling="last",
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        loss="log_loss",
+        solver="adam",
+        alpha=0.0,
+        batch_size="auto",
+        learning_rate="cosine",
+        learning_rate_init=0.005,
+        power_t=0.5,
+        max_iter=200,
+        max_grad_norm=1.0,
+        bptt_steps=None,
+        n_timesteps=None,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        rho=0.9,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        class_weight=None,
+        n_jobs=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.cell = cell
+        self.activation = activation
+        self.bidirectional = bidirectional
+        self.pooling = pooling
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.loss = loss
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.max_grad_norm = max_grad_norm
+        self.bptt_steps = bptt_steps
+        self.n_timesteps = n_timesteps
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.rho = rho
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.class_weight = class_weight
+        self.n_jobs = n_jobs
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    @with_callbacks
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None):
+        """Train on labelled sequences.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_sequences, n_steps) or (n_sequences, n_steps, n_channels), \
+list of array-like of shape (n_steps_i, n_channels), or DataFrame
+            The sequences. Trailing steps of NaN in a 3-D X are padding. A DataFrame with a
+            (sequence, time) MultiIndex holds sequences of any length.
+        y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
+            The class of each sequence, or a 0/1 column for each label.
+        sample_weight : array-like of shape (n_sequences,), default=None
+            Weight of each sequence in the loss.
+        X_val, y_val : array-like, default=None
+            Validation data to watch each epoch, and to stop by if `early_stopping`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter are not as described, or if training diverges; the
+            estimator is then as it was before.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one pass over some more data.
+
+        The step size stays at `learning_rate_init` where `learning_rate` would follow the length
+        of a whole training.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            The sequences, in any layout that `fit` takes.
+        y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
+            The class of each sequence, or a 0/1 column for each label.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will ever come; needed in the first call only.
+        sample_weight : array-like of shape (n_sequences,), default=None
+            Weight of each sequence in the loss.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            As `fit`, and if y holds a class that is not among the classes.
+        """
+        self._check_partial_fit_solver()
+        known = getattr(self, "classes_", None)
+        if known is None and classes is None:
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit: all classes that will "
+                "ever come."
+            )
+        if (
+            known is not None
+            and classes is not None
+            and not np.array_equal(known, unique_labels(classes))
+        ):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                f"{known!r}."
+            )
+        self._announced_classes = unique_labels(classes) if known is None else known
+        try:
+            return self._partial_fit(X, y, sample_weight)
+        finally:
+            del self._announced_classes
+
+    def _check_y(self, y, *, reset):
+        check_classification_targets(y)
+        kind = type_of_target(y)
+        if kind == "multiclass-multioutput":
+            raise ValueError(
+                "y has several columns with more than two values each (multiclass-multioutput). "
+                "Pass one class a sequence, a 0/1 column for each label, or use "
+                "sklearn.multioutput.MultiOutputClassifier."
+            )
+        if kind.startswith("multilabel"):
+            return self._check_labels(y, reset=reset)
+        y = column_or_1d(y, warn=True)
+        if reset:
+            self.classes_ = getattr(self, "_announced_classes", unique_labels(y))
+            self._multilabel = False
+            n_classes = self.classes_.size
+            self.n_outputs_ = 1 if n_classes == 2 else n_classes
+        elif self._multilabel:
+            raise ValueError("y is one-dimensional, but fit saw a column for each label.")
+        unseen = ~np.isin(y, self.classes_)
+        if unseen.any():
+            raise ValueError(
+                f"y holds classes that were not there before: {list(np.unique(y[unseen]))}; "
+                f"known are {list(self.classes_)}. partial_fit takes all of them as `classes` in "
+                "its first call."
+            )
+        return y
+
+    def _check_labels(self, y, *, reset):
+        y = check_array(y, accept_sparse=True, input_name="y", dtype=None)
+        y = y.toarray() if issparse(y) else y
+        if reset:
+            self._multilabel = True
+            self.n_outputs_ = y.shape[1]
+            self.classes_ = getattr(self, "_announced_classes", np.arange(y.shape[1]))
+        if not self._multilabel or y.shape[1] != self.n_outputs_:
+            raise ValueError(
+                f"y has {y.shape[1]} label columns, but fit saw "
+                f"{self.n_outputs_ if self._multilabel else 'one class a sequence'}."
+            )
+        return y
+
+    def _encode(self, y, dtype):
+        if self._multilabel:
+            return np.ascontiguousarray(y, dtype=dtype)
+        codes = np.searchsorted(self.classes_, y)
+        if self.classes_.size == 2:
+            return codes.astype(dtype).reshape(-1, 1)
+        return codes.astype(np.int64)
+
+    def _weigh_classes(self, y, weight):
+        if self.class_weight is None:
+            return weight
+        return weight * compute_sample_weight(self.class_weight, y)
+
+    def _strata(self, y, n_sequences):
+        return None if self._multilabel else y
+
+    def _make_loss(self):
+        exclusive = not self._multilabel and self.classes_.size != 2
+        if exclusive and self.classes_.size == 1:
+            return classification_loss("log_loss", exclusive=True)
+        return classification_loss(self.loss, exclusive=exclusive)
+
+    def _decode(self, raw):
+        if self._multilabel:
+            return (raw > 0).astype(np.int64)
+        if self.classes_.size == 2:
+            return self.classes_[(raw[:, 0] > 0).astype(np.int64)]
+        return self.classes_[raw.argmax(axis=1)]
+
+    def _score_raw(self, raw, y, weight):
+        return accuracy_score(y, self._decode(raw), sample_weight=weight)
+
+    def _probabilities(self, raw):
+        probabilities = self._loss.link_inverse(raw)
+        if self._multilabel or self.classes_.size != 2:
+            return probabilities
+        return np.column_stack([1 - probabilities[:, 0], probabilities[:, 0]])
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X):
+        """Estimate the probability of each class, or of each label.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            The sequences, in any layout that `fit` takes.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_sequences, n_classes) or (n_sequences, n_labels)
+            In the order of `classes_`.
+        """
+        return self._probabilities(self._run(X, "raw"))
+
+    @available_if(_has_probabilities)
+    def predict_log_proba(self, X):
+        """Estimate the logarithm of the probability of each class, or of each label.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            The sequences, in any layout that `fit` takes.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_sequences, n_classes) or (n_sequences, n_labels)
+            In the order of `classes_`.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    @available_if(lambda estimator: estimator.loss == "hinge")
+    def decision_function(self, X):
+        """Return the raw outputs: the larger, the surer.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            The sequences, in any layout that `fit` takes.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_sequences,) or (n_sequences, n_outputs)
+            One column a class or label; for two classes one number, positive for the second.
+        """
+        raw = self._run(X, "raw")
+        return raw[:, 0] if raw.shape[1] == 1 and not self._multilabel else raw

@@ -1,0 +1,259 @@
+"""The regressor."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.callback import with_callbacks
+from sklearn.metrics import r2_score
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_array
+
+from skrnn.estimators.base import BaseRNN
+from skrnn.estimators.gradient_flow import GradientFlow
+from skrnn.estimators.parameters import CONSTRAINTS, document
+from skrnn.losses import regression_loss
+
+
+@document
+class RNNRegressor(GradientFlow, RegressorMixin, BaseRNN):
+    """Recurrent network that gives each sequence a number, or several.
+
+    Sequences may be of unequal length: each is run to its true end, nothing is padded. Targets are
+    scaled inside and predictions scaled back, so targets in the tens of thousands or of 1e-6 train
+    alike.
+
+    Parameters
+    ----------
+    {network}
+    loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson"}, \
+default="squared_error"
+        What to minimise; averaged over several targets. ``"poisson"`` has a logarithmic link and
+        asks for targets that are not negative.
+    huber_delta : float, default=1.35
+        Error, in standard deviations of the target, from which on ``"huber"`` is absolute.
+    quantile : float, default=0.5
+        Level of ``"quantile"``.
+    {training}
+    {threads}
+
+    Attributes
+    ----------
+    {attributes}
+
+    See Also
+    --------
+    RNNClassifier : Recurrent network that gives each sequence a class.
+    SequenceScaler : Standardises the channels of sequences.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrnn import RNNRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.uniform(size=(n, 1)) for n in rng.integers(5, 15, size=80)]
+    >>> y = np.array([1000 * x.mean() for x in X])
+    >>> model = RNNRegressor(hidden_layer_sizes=8, max_iter=100, random_state=0).fit(X, y)
+    >>> model.predict(X[:3]).shape
+    (3,)
+    >>> bool(model.score(X, y) > 0.8)
+    True
+    """
+
+    _parameter_constraints = {
+        **CONSTRAINTS,
+        "loss": [StrOptions({"squared_error", "absolute_error", "huber", "quantile", "poisson"})],
+        "huber_delta": [Interval(Real, 0, None, closed="neither")],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(64,),
+        cell="gru",
+        *,
+        activation="tanh",
+        bidirectional=False,
+        pooling="last",
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        loss="squared_error",
+        huber_delta=1.35,
+        quantile=0.5,
+        solver="adam",
+        alpha=0.0,
+        batch_size="auto",
+        learning_rate="cosine",
+        learning_rate_init=0.005,
+        power_t=0.5,
+        max_iter=200,
+        max_grad_norm=1.0,
+        bptt_steps=None,
+        n_timesteps=None,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        rho=0.9,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        n_jobs=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.cell = cell
+        self.activation = activation
+        self.bidirectional = bidirectional
+        self.pooling = pooling
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.loss = loss
+        self.huber_delta = huber_delta
+        self.quantile = quantile
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.max_grad_norm = max_grad_norm
+        self.bptt_steps = bptt_steps
+        self.n_timesteps = n_timesteps
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.rho = rho
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.n_jobs = n_jobs
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    @with_callbacks
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None):
+        """Train on sequences with targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_sequences, n_steps) or (n_sequences, n_steps, n_channels), \
+list of array-like of shape (n_steps_i, n_channels), or DataFrame
+            The sequences. Trailing steps of NaN in a 3-D X are padding. A DataFrame with a
+            (sequence, time) MultiIndex holds sequences of any length.
+        y : array-like of shape (n_sequences,) or (n_sequences, n_outputs)
+            The targets.
+        sample_weight : array-like of shape (n_sequences,), default=None
+            Weight of each sequence in the loss.
+        X_val, y_val : array-like, default=None
+            Validation data to watch each epoch, and to stop by if `early_stopping`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter are not as described, or if training diverges; the
+            estimator is then as it was before.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train for one pass over some more data.
+
+        Targets keep the scale of the first call. The step size stays at `learning_rate_init` where
+        `learning_rate` would follow the length of a whole training.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            The sequences, in any layout that `fit` takes.
+        y : array-like of shape (n_sequences,) or (n_sequences, n_outputs)
+            The targets.
+        sample_weight : array-like of shape (n_sequences,), default=None
+            Weight of each sequence in the loss.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            As `fit`.
+        """
+        self._check_partial_fit_solver()
+        return self._partial_fit(X, y, sample_weight)
+
+    def _check_y(self, y, *, reset):
+        y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", estimator=self)
+        columns = y.reshape(len(y), -1)
+        if self.loss == "poisson" and (columns < 0).any():
+            row = int((columns < 0).any(axis=1).argmax())
+            raise ValueError(
+                f"loss='poisson' asks for targets that are not negative, but y[{row}] is {y[row]}."
+            )
+        if reset:
+            self.n_outputs_ = columns.shape[1]
+            self._one_dimensional = y.ndim == 1
+        if columns.shape[1] != self.n_outputs_:
+            raise ValueError(f"y has {columns.shape[1]} columns, but fit saw {self.n_outputs_}.")
+        return y
+
+    def _fit_target_scale(self, y, weight):
+        """Standardise the targets; those of a logarithmic link are divided by their mean."""
+        columns = y.reshape(len(y), -1)
+        mean = np.average(columns, axis=0, weights=weight)
+        if self.loss == "poisson":
+            if (mean == 0).any():
+                raise ValueError("loss='poisson' asks for targets that are not all zero.")
+            self._target_mean, self._target_scale = np.zeros_like(mean), mean
+            return
+        # Taking out the size first keeps the squares of very large or small targets finite.
+        size = np.abs(columns - mean).max(axis=0)
+        size[size == 0] = 1.0
+        variance = np.average(((columns - mean) / size) ** 2, axis=0, weights=weight)
+        scale = size * np.sqrt(variance)
+        scale[~(scale > 10 * np.finfo(np.float64).eps * np.abs(mean))] = 1.0
+        self._target_mean, self._target_scale = mean, scale
+
+    def _encode(self, y, dtype):
+        scaled = (y.reshape(len(y), -1) - self._target_mean) / self._target_scale
+        return np.ascontiguousarray(scaled, dtype=dtype)
+
+    def _make_loss(self):
+        return regression_loss(self.loss, huber_delta=self.huber_delta, quantile=self.quantile)
+
+    def _decode(self, raw):
+        scaled = self._loss.link_inverse(raw.astype(np.float64))
+        y = (scaled * self._target_scale + self._target_mean).astype(raw.dtype)
+        return y[:, 0] if self._one_dimensional else y
+
+    def _score_raw(self, raw, y, weight):
+        return r2_score(y, self._decode(raw), sample_weight=weight)

@@ -1,0 +1,237 @@
+"""Losses: the value, its gradient with respect to the raw output, and the way back to targets.
+
+Each kernel takes the raw outputs (n, K), the targets, weights that already sum to one over the
+batch, and an array for the gradient; it returns the weighted loss, summed in float64. Losses of
+several outputs are summed over labels and averaged over regression targets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from skrnn._jit import jit
+from skrnn._math import exp, logistic
+
+
+@jit
+def _softmax_log_loss(raw, target, weight, shape, d_raw):
+    """Multinomial: ``target`` holds the class of each row."""
+    total = 0.0
+    for i in range(raw.shape[0]):
+        highest = raw[i].max()
+        norm = 0.0
+        for k in range(raw.shape[1]):
+            d_raw[i, k] = exp(raw[i, k] - highest)
+            norm += d_raw[i, k]
+        for k in range(raw.shape[1]):
+            d_raw[i, k] = weight[i] * (d_raw[i, k] / norm)
+        right = target[i]
+        d_raw[i, right] -= weight[i]
+        total += weight[i] * (np.log(norm) - (raw[i, right] - highest))
+    return total
+
+
+@jit
+def _logistic_log_loss(raw, target, weight, shape, d_raw):
+    """Binary: ``target`` holds 0 or 1 for each output."""
+    total = 0.0
+    for i in range(raw.shape[0]):
+        for k in range(raw.shape[1]):
+            r = raw[i, k]
+            d_raw[i, k] = weight[i] * (logistic(r) - target[i, k])
+            total += weight[i] * (max(r, 0.0) - r * target[i, k] + np.log1p(np.exp(-abs(r))))
+    return total
+
+
+@jit
+def _hinge(raw, target, weight, shape, d_raw):
+    """Binary: ``target`` holds 0 or 1 for each output, read as a sign."""
+    total = 0.0
+    for i in range(raw.shape[0]):
+        for k in range(raw.shape[1]):
+            sign = 2 * target[i, k] - 1
+            margin = 1 - sign * raw[i, k]
+            # A NaN must reach the total, so the test is not `margin > 0`.
+            if margin <= 0:
+                d_raw[i, k] = 0
+            else:
+                d_raw[i, k] = -weight[i] * sign
+                total += weight[i] * margin
+    return total
+
+
+@jit
+def _multiclass_hinge(raw, target, weight, shape, d_raw):
+    """Crammer and Singer (2001): the margin to the best of the wrong classes."""
+    total = 0.0
+    for i in range(raw.shape[0]):
+        d_raw[i] = 0
+        right = target[i]
+        wrong = 1 if right == 0 else 0
+        for k in range(raw.shape[1]):
+            if k != right and raw[i, k] > raw[i, wrong]:
+                wrong = k
+        margin = 1 - (raw[i, right] - raw[i, wrong])
+        if not margin <= 0:
+            d_raw[i, right] = -weight[i]
+            d_raw[i, wrong] = weight[i]
+            total += weight[i] * margin
+    return total
+
+
+@jit
+def _squared_error(raw, target, weight, shape, d_raw):
+    total = 0.0
+    for i in range(raw.shape[0]):
+        share = weight[i] / raw.shape[1]
+        for k in range(raw.shape[1]):
+            error = raw[i, k] - target[i, k]
+            d_raw[i, k] = share * error
+            total += 0.5 * share * error * error
+    return total
+
+
+@jit
+def _absolute_error(raw, target, weight, shape, d_raw):
+    total = 0.0
+    for i in range(raw.shape[0]):
+        share = weight[i] / raw.shape[1]
+        for k in range(raw.shape[1]):
+            error = raw[i, k] - target[i, k]
+            d_raw[i, k] = share * np.sign(error)
+            total += share * abs(error)
+    return total
+
+
+@jit
+def _huber(raw, target, weight, shape, d_raw):
+    """Huber (1964): squared up to ``shape``, absolute beyond."""
+    total = 0.0
+    for i in range(raw.shape[0]):
+        share = weight[i] / raw.shape[1]
+        for k in range(raw.shape[1]):
+            error = raw[i, k] - target[i, k]
+            if abs(error) > shape:
+                d_raw[i, k] = share * shape * np.sign(error)
+                total += share * shape * (abs(error) - 0.5 * shape)
+            else:
+                d_raw[i, k] = share * error
+                total += 0.5 * share * error * error
+    return total
+
+
+@jit
+def _quantile(raw, target, weight, shape, d_raw):
+    """Pinball loss of the quantile ``shape``."""
+    total = 0.0
+    for i in range(raw.shape[0]):
+        share = weight[i] / raw.shape[1]
+        for k in range(raw.shape[1]):
+            error = target[i, k] - raw[i, k]
+            slope = shape if error > 0 else (shape - 1 if error < 0 else 0.0)
+            d_raw[i, k] = -share * slope
+            total += share * slope * error if slope != 0 else share * error
+    return total
+
+
+@jit
+def _poisson(raw, target, weight, shape, d_raw):
+    """Negative log likelihood with the logarithm as link, less the term without parameters."""
+    total = 0.0
+    for i in range(raw.shape[0]):
+        share = weight[i] / raw.shape[1]
+        for k in range(raw.shape[1]):
+            mean = exp(raw[i, k])
+            d_raw[i, k] = share * (mean - target[i, k])
+            total += share * (mean - target[i, k] * raw[i, k])
+    return total
+
+
+def _identity(raw):
+    return raw
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss with its kernel, output activation and shape parameter.
+
+    Attributes
+    ----------
+    kernel : callable
+        ``kernel(raw, target, weight, shape, d_raw)`` returns the weighted loss.
+    activation : str
+        Name of the output activation, as ``out_activation_`` has it.
+    link_inverse : callable
+        From raw outputs to probabilities or means; None where there are none.
+    takes_codes : bool
+        Whether targets are class numbers (n,) instead of values (n, K).
+    shape : float
+        Threshold of the Huber loss, level of the quantile loss.
+    """
+
+    kernel: object
+    activation: str
+    link_inverse: object
+    takes_codes: bool = False
+    shape: float = 0.0
+
+    def value_and_gradient(self, raw, target, weight, d_raw):
+        """Return the weighted loss of a batch and write its gradient to `d_raw`."""
+        return self.kernel(raw, target, weight, self.shape, d_raw)
+
+
+def _softmax(raw):
+    return softmax(raw, axis=1)
+
+
+def classification_loss(name, *, exclusive):
+    """Return the loss of a classifier.
+
+    Parameters
+    ----------
+    name : {"log_loss", "hinge"}
+        The loss.
+    exclusive : bool
+        Whether each row has exactly one of several classes; otherwise each output is a yes or no.
+
+    Returns
+    -------
+    loss : Loss
+        The loss.
+    """
+    if name == "log_loss":
+        if exclusive:
+            return Loss(_softmax_log_loss, "softmax", _softmax, takes_codes=True)
+        return Loss(_logistic_log_loss, "logistic", expit)
+    if exclusive:
+        return Loss(_multiclass_hinge, "identity", None, takes_codes=True)
+    return Loss(_hinge, "identity", None)
+
+
+def regression_loss(name, *, huber_delta, quantile):
+    """Return the loss of a regressor.
+
+    Parameters
+    ----------
+    name : {"squared_error", "absolute_error", "huber", "quantile", "poisson"}
+        The loss.
+    huber_delta : float
+        Where the Huber loss turns from squared to absolute, in units of the scaled target.
+    quantile : float
+        Level of the quantile loss.
+
+    Returns
+    -------
+    loss : Loss
+        The loss.
+    """
+    return {
+        "squared_error": Loss(_squared_error, "identity", _identity),
+        "absolute_error": Loss(_absolute_error, "identity", _identity),
+        "huber": Loss(_huber, "identity", _identity, shape=float(huber_delta)),
+        "quantile": Loss(_quantile, "identity", _identity, shape=float(quantile)),
+        "poisson": Loss(_poisson, "exponential", np.exp),
+    }[name]

@@ -1,0 +1,205 @@
+"""The training objective: mean loss over weighted sequences plus the L2 penalty."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skrnn import bptt, inference
+from skrnn._jit import jit
+from skrnn.batching import PackedBatch
+from skrnn.network import DropoutMasks, Workspace
+
+
+@jit
+def squared_norm(values):
+    """Return the sum of squares in float64, in order, so that it has the same bits everywhere."""
+    total = 0.0
+    for k in range(values.size):
+        total += np.float64(values[k]) * np.float64(values[k])
+    return total
+
+
+def clip_norm(gradient, max_norm):
+    """Scale a gradient down to a norm, in place.
+
+    Parameters
+    ----------
+    gradient : ndarray
+        The flat gradient.
+    max_norm : float or None
+        The largest norm to leave alone.
+
+    References
+    ----------
+    R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent neural
+    networks", ICML 2013.
+    """
+    if max_norm is None:
+        return
+    norm = np.sqrt(squared_norm(gradient))
+    if norm > max_norm:
+        gradient *= gradient.dtype.type(max_norm / (norm + 1e-6))
+
+
+class Dropout:
+    """Draws the dropout masks of a batch, always the same for the same random state.
+
+    Every mask is one row a sequence, the same at each step, as in Y. Gal and Z. Ghahramani, "A
+    Theoretically Grounded Application of Dropout in Recurrent Neural Networks", NeurIPS 2016.
+
+    Parameters
+    ----------
+    inputs : float
+        Probability of dropping a unit between layers and before the head.
+    recurrent : float
+        Probability of dropping a unit of the previous state from the recurrent products.
+    """
+
+    def __init__(self, inputs, recurrent):
+        self.inputs = inputs
+        self.recurrent = recurrent
+
+    def draw(self, network, n_sequences, rng, dtype):
+        """Return the masks of a batch, rows in its given order."""
+
+        def mask(probability, n_units):
+            kept = rng.uniform(size=(n_sequences, n_units)) >= probability
+            return kept.astype(dtype) / dtype.type(1 - probability)
+
+        inputs = recurrent = None
+        sizes = network.hidden_layer_sizes
+        if self.inputs > 0:
+            inputs = [mask(self.inputs, n * network.n_directions) for n in sizes]
+        if self.recurrent > 0:
+            recurrent = {
+                (layer, direction): mask(self.recurrent, n)
+                for layer, n in enumerate(sizes)
+                for direction in range(network.n_directions)
+            }
+        return DropoutMasks(recurrent, inputs)
+
+
+class Objective:
+    """Loss and gradient of a network on given data.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    loss : Loss
+        The loss.
+    sequences : Sequences
+        The inputs.
+    target : ndarray of shape (n,) or (n, n_outputs)
+        The targets, as the loss takes them.
+    weight : ndarray of shape (n,)
+        Weight of each sequence, positive.
+    alpha : float, default=0
+        Strength of the L2 penalty on weights, divided by the total weight of a batch.
+    dropout : Dropout or None
+        What to drop in training.
+    walk : callable, default=bptt.full
+        How to walk back through time.
+    """
+
+    def __init__(
+        self, network, loss, sequences, target, weight, *, alpha=0.0, dropout=None, walk=bptt.full
+    ):
+        self.network = network
+        self.loss = loss
+        self.sequences = sequences
+        self.target = target
+        self.weight = weight
+        self.alpha = alpha
+        self.dropout = dropout
+        self.walk = walk
+        self._weight_slices = network.layout.weight_slices()
+        self._workspaces = []
+
+    def __len__(self):
+        return self.weight.size
+
+    def gradient(self, params, indices, threads, rng=None):
+        """Return loss and gradient of a batch.
+
+        The batch is cut into pieces by its size alone, and the pieces' gradients are added in
+        their order, so the result has the same bits for any number of threads.
+
+        Parameters
+        ----------
+        params : ndarray of shape (layout.size,)
+            The weights.
+        indices : ndarray of int64
+            The sequences of the batch.
+        threads : Threads
+            Who runs it.
+        rng : numpy.random.RandomState or None
+            Source of dropout masks.
+
+        Returns
+        -------
+        loss : float
+            Weighted mean loss plus penalty.
+        gradient : ndarray of shape (layout.size,)
+            Its gradient.
+        """
+        total_weight = self.weight[indices].sum()
+        scale = (self.weight[indices] / total_weight).astype(params.dtype)
+        masks = DropoutMasks()
+        if self.dropout is not None and rng is not None:
+            masks = self.dropout.draw(self.network, indices.size, rng, params.dtype)
+        order = self._longest_first(indices)
+        pieces = inference.cut(order)
+        while len(self._workspaces) < min(threads.count, len(pieces)):
+            self._workspaces.append(Workspace())
+        loss, gradient = 0.0, np.zeros_like(params)
+        tasks = self.network.gradient_tasks()
+        for first in range(0, len(pieces), threads.count):
+            wave = pieces[first : first + threads.count]
+
+            def run(piece, workspace):
+                return self._run_piece(
+                    params, indices[piece], scale[piece], masks.take(piece), workspace
+                )
+
+            done = threads.map(run, wave, self._workspaces)
+            loss = sum((value for value, _, _ in done), start=loss)
+
+            def add(task, done=done):
+                for _, trace, d_raw in done:
+                    self.network.add_weight_gradients(task, trace, d_raw, gradient)
+
+            threads.map(add, tasks)
+        return loss + self._penalize(params, gradient, total_weight), gradient
+
+    def _longest_first(self, indices):
+        lengths = self.sequences.offsets[indices + 1] - self.sequences.offsets[indices]
+        if lengths[0] == lengths[-1] and (lengths == lengths[0]).all():
+            return np.arange(indices.size)
+        return np.argsort(-lengths, kind="stable")
+
+    def _run_piece(self, params, indices, scale, masks, workspace):
+        batch = PackedBatch(self.sequences, indices)
+        # A piece is sorted already, so the batch keeps its order and the masks fit.
+        trace = self.network.forward(params, batch, workspace, masks)
+        d_raw = workspace.take("d_raw", trace.raw.shape, params.dtype)
+        loss = self.loss.value_and_gradient(trace.raw, self.target[indices], scale, d_raw)
+        self.network.backward(params, trace, d_raw, workspace, self.walk)
+        return loss, trace, d_raw
+
+    def _penalize(self, params, gradient, total_weight):
+        """Add the penalty's gradient and return its value."""
+        if self.alpha == 0:
+            return 0.0
+        strength = self.alpha / total_weight
+        value = 0.0
+        for part in self._weight_slices:
+            value += squared_norm(params[part])
+            gradient[part] += params.dtype.type(strength) * params[part]
+        return 0.5 * strength * value
+
+    def mean_loss(self, params, threads):
+        """Return the weighted mean loss over all data, without dropout or penalty."""
+        raw = inference.run(self.network, params, self.sequences, threads, "raw")
+        scale = (self.weight / self.weight.sum()).astype(params.dtype)
+        return self.loss.value_and_gradient(raw, self.target, scale, np.empty_like(raw))

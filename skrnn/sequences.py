@@ -1,0 +1,255 @@
+"""Sequences of unequal length laid end to end, and the values that they may be made of."""
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+FLOAT32 = np.dtype(np.float32)
+FLOAT64 = np.dtype(np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sequences:
+    """Many sequences, end to end.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_steps_total, n_channels)
+        The true steps of all sequences, float32 or float64, C-contiguous, native byte order.
+    offsets : ndarray of shape (n_sequences + 1,), int64
+        Sequence ``i`` is ``values[offsets[i]:offsets[i + 1]]``.
+    """
+
+    values: np.ndarray
+    offsets: np.ndarray
+
+    def __len__(self):
+        return self.offsets.shape[0] - 1
+
+    @property
+    def n_sequences(self):
+        """Number of sequences."""
+        return self.offsets.shape[0] - 1
+
+    @property
+    def n_channels(self):
+        """Number of channels of each step."""
+        return self.values.shape[1]
+
+    @property
+    def lengths(self):
+        """Number of steps of each sequence, int64."""
+        return self.offsets[1:] - self.offsets[:-1]
+
+    def take(self, indices):
+        """Select sequences.
+
+        Parameters
+        ----------
+        indices : slice, or array-like of int or bool
+            Which sequences, in which order. Negative indices count from the end.
+
+        Returns
+        -------
+        Sequences
+            The selected sequences. A run of neighbours in rising order is a view; anything else
+            is a copy.
+        """
+        indices = self._positions(indices)
+        n_selected = indices.shape[0]
+        if n_selected == 0:
+            return Sequences(self.values[:0], np.zeros(1, np.int64))
+        first = indices[0]
+        if n_selected == 1 or (np.diff(indices) == 1).all():
+            offsets = self.offsets[first : first + n_selected + 1]
+            return Sequences(self.values[offsets[0] : offsets[-1]], offsets - offsets[0])
+        lengths = self.lengths[indices]
+        offsets = lengths_to_offsets(lengths)
+        shifts = self.offsets[indices] - offsets[:-1]
+        rows = np.repeat(shifts, lengths)
+        rows += np.arange(rows.shape[0])
+        return Sequences(self.values.take(rows, axis=0), offsets)
+
+    def _positions(self, indices):
+        n_sequences = self.n_sequences
+        if isinstance(indices, slice):
+            return np.arange(*indices.indices(n_sequences))
+        indices = np.asarray(indices)
+        if indices.dtype == bool:
+            if indices.shape != (n_sequences,):
+                raise IndexError(
+                    f"a mask of shape {indices.shape} cannot select from {n_sequences} sequences"
+                )
+            return np.flatnonzero(indices)
+        if indices.ndim != 1:
+            raise IndexError(f"indices must be 1-D, got an array of shape {indices.shape}")
+        if indices.size == 0:
+            return np.zeros(0, np.int64)
+        if indices.dtype.kind not in "iu":
+            raise IndexError(f"indices must be integers, a mask or a slice, got {indices.dtype}")
+        if indices.min() < -n_sequences or indices.max() >= n_sequences:
+            raise IndexError(f"an index is out of bounds for {n_sequences} sequences")
+        indices = indices.astype(np.int64, copy=False)
+        return np.where(indices < 0, indices + n_sequences, indices)
+
+
+def lengths_to_offsets(lengths):
+    """Return the int64 offsets of sequences of the given lengths."""
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def all_finite(values):
+    """Tell whether no value is NaN or infinite."""
+    # The ufunc's own reduction costs half of what ndarray.all does for a single short sequence.
+    return bool(np.logical_and.reduce(np.isfinite(values), axis=None))
+
+
+def first_not_finite(sequences):
+    """Return (sequence, step, channel) of the first NaN or infinity, and the value."""
+    position, channel = np.unravel_index(
+        np.isfinite(sequences.values).argmin(), sequences.values.shape
+    )
+    row = int(np.searchsorted(sequences.offsets, position, side="right")) - 1
+    step = int(position - sequences.offsets[row])
+    return row, step, int(channel), sequences.values[position, channel]
+
+
+def not_finite_message(value, place, dtype):
+    """Begin the message for a NaN or an infinity as scikit-learn does, then name the place."""
+    if np.isnan(value):
+        return f"Input X contains NaN: the first is in {place}."
+    return f"Input X contains infinity or a value too large for {dtype!r}: the first is in {place}."
+
+
+def label(value):
+    """Show a label or value in a message, NumPy scalars as what they stand for."""
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        return str(value)
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
+def is_pandas(X):
+    """Tell whether X is a pandas DataFrame or Series, without importing pandas."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(X, (pandas.DataFrame, pandas.Series))
+
+
+def unmasked(array, where):
+    """Return the data of a masked array; a masked value is an error."""
+    if not isinstance(array, np.ma.MaskedArray):
+        return array
+    mask = np.ma.getmaskarray(array)
+    if mask.any():
+        place = tuple(int(i) for i in np.unravel_index(mask.argmax(), mask.shape))
+        raise ValueError(
+            f"{where} is a masked array with {int(mask.sum())} masked value(s), the first at "
+            f"index {place}. Fill them with .filled(...), drop those steps, or impute them first."
+        )
+    return array.data
+
+
+def float_dtype(dtype):
+    """Return the float type that values of a NumPy type are computed in."""
+    small = dtype.kind == "f" and dtype.itemsize <= 4
+    return FLOAT32 if small else FLOAT64
+
+
+def as_float(array, where="X"):
+    """Convert an array to native float32 or float64, naming what cannot be converted.
+
+    Parameters
+    ----------
+    array : ndarray
+        Values of any type.
+    where : str
+        What the array is, for messages.
+
+    Returns
+    -------
+    ndarray
+        float32 for float32 and float16, float64 for the rest; the same object where possible.
+    """
+    dtype = array.dtype
+    if dtype in (FLOAT32, FLOAT64):
+        return array
+    if dtype.kind in "fiub":
+        with np.errstate(over="ignore"):
+            return array.astype(float_dtype(dtype))
+    if dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {where} has dtype {dtype}")
+    if dtype.kind == "O":
+        return _object_to_float(array, where)
+    kind = "strings" if dtype.kind in "UST" else "no numbers"
+    first = f", for example {label(array.flat[0])}" if array.size else ""
+    raise ValueError(
+        f"{where} holds {kind}{first} (dtype {dtype}, shape {array.shape}). Encode them as numbers "
+        "first."
+    )
+
+
+def _object_to_float(array, where):
+    result = np.empty(array.shape)
+    for index in np.ndindex(array.shape):
+        value = array[index]
+        if type(value) is not float:
+            value = _number(value, f"{where} at index {index}" if index else where)
+        result[index] = value
+    return result
+
+
+def _number(value, place):
+    if isinstance(value, (str, bytes)):
+        raise ValueError(f"{place} is the string {value!r}, not a number. Encode it first.")
+    if isinstance(value, (complex, np.complexfloating)):
+        raise ValueError(f"Complex data not supported: {place} is {value!r}")
+    if value is None:
+        return np.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{place} is no number: {error}") from error
+
+
+def frame_to_float(frame, where="X"):
+    """Convert the columns of a frame to one float array, naming the column that cannot be.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    where : str
+        What the frame is, for messages.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_columns)
+        float32 if every column is float32 or float16, else float64.
+    """
+    dtypes = list(frame.dtypes)
+    if all(isinstance(dtype, np.dtype) and dtype.kind in "fiub" for dtype in dtypes):
+        small = all(float_dtype(dtype) == FLOAT32 for dtype in dtypes)
+        with np.errstate(over="ignore"):
+            return frame.to_numpy(dtype=FLOAT32 if small else FLOAT64)
+    columns = [
+        _column_to_float(frame.iloc[:, i], f"column {label(name)} of {where}")
+        for i, name in enumerate(frame.columns)
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _column_to_float(column, where):
+    if isinstance(column.dtype, np.dtype):
+        return as_float(column.to_numpy(), where)
+    numpy_dtype = getattr(column.dtype, "numpy_dtype", None)
+    if isinstance(numpy_dtype, np.dtype) and numpy_dtype.kind in "fiub":
+        return column.to_numpy(dtype=float_dtype(numpy_dtype), na_value=np.nan)
+    return as_float(np.asarray(column), where)
+
+
+def contiguous(array, dtype):
+    """Return the array C-contiguous and of the given type, itself if it is so already."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.ascontiguousarray(array, dtype=dtype)

@@ -1,0 +1,224 @@
+"""Solvers that step along a gradient, and schedules of their step size.
+
+All work on the flat parameter vector, in place.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skrnn._jit import jit
+
+
+@jit
+def _adam_step(params, gradient, mean, square, rate, beta_1, beta_2, epsilon, correction):
+    one = params.dtype.type(1)
+    for k in range(params.size):
+        mean[k] = beta_1 * mean[k] + (one - beta_1) * gradient[k]
+        square[k] = beta_2 * square[k] + (one - beta_2) * (gradient[k] * gradient[k])
+        params[k] -= rate * mean[k] / (np.sqrt(square[k]) * correction + epsilon)
+
+
+@jit
+def _momentum_step(params, gradient, velocity, rate, momentum):
+    for k in range(params.size):
+        velocity[k] = momentum * velocity[k] - rate * gradient[k]
+        params[k] += velocity[k]
+
+
+@jit
+def _nesterov_step(params, gradient, velocity, rate, momentum):
+    for k in range(params.size):
+        velocity[k] = momentum * velocity[k] - rate * gradient[k]
+        params[k] += momentum * velocity[k] - rate * gradient[k]
+
+
+@jit
+def _rmsprop_step(params, gradient, square, rate, rho, epsilon):
+    one = params.dtype.type(1)
+    for k in range(params.size):
+        square[k] = rho * square[k] + (one - rho) * (gradient[k] * gradient[k])
+        params[k] -= rate * gradient[k] / (np.sqrt(square[k]) + epsilon)
+
+
+class Adam:
+    """Adam of D. P. Kingma and J. Ba (ICLR 2015), Algorithm 1.
+
+    Parameters
+    ----------
+    params : ndarray
+        The flat vector that will be stepped; only its size and type are kept.
+    beta_1, beta_2 : float
+        Decay of the running mean and of the running square of the gradient.
+    epsilon : float
+        Keeps the division finite.
+    """
+
+    def __init__(self, params, *, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+        self._mean = np.zeros_like(params)
+        self._square = np.zeros_like(params)
+        self._beta_1, self._beta_2, self._epsilon = beta_1, beta_2, epsilon
+        self._n_steps = 0
+
+    def step(self, params, gradient, rate):
+        """Move `params` one step of size `rate`."""
+        self._n_steps += 1
+        number = params.dtype.type
+        _adam_step(
+            params,
+            gradient,
+            self._mean,
+            self._square,
+            number(rate / (1 - self._beta_1**self._n_steps)),
+            number(self._beta_1),
+            number(self._beta_2),
+            number(self._epsilon),
+            number(1 / np.sqrt(1 - self._beta_2**self._n_steps)),
+        )
+
+
+class StochasticGradientDescent:
+    """Gradient descent with momentum, plain or of Nesterov.
+
+    Parameters
+    ----------
+    params : ndarray
+        The flat vector that will be stepped; only its size and type are kept.
+    momentum : float
+        Share of the last step that is made again.
+    nesterov : bool
+        Whether to look ahead along the momentum.
+    """
+
+    def __init__(self, params, *, momentum=0.9, nesterov=True):
+        self._velocity = np.zeros_like(params)
+        self._momentum = momentum
+        self._nesterov = nesterov
+
+    def step(self, params, gradient, rate):
+        """Move `params` one step of size `rate`."""
+        number = params.dtype.type
+        step = _nesterov_step if self._nesterov and self._momentum > 0 else _momentum_step
+        step(params, gradient, self._velocity, number(rate), number(self._momentum))
+
+
+class RMSprop:
+    """RMSprop of T. Tieleman and G. Hinton (lecture 6.5 of "Neural Networks", 2012).
+
+    Parameters
+    ----------
+    params : ndarray
+        The flat vector that will be stepped; only its size and type are kept.
+    rho : float
+        Decay of the running square of the gradient.
+    epsilon : float
+        Keeps the division finite.
+    """
+
+    def __init__(self, params, *, rho=0.9, epsilon=1e-8):
+        self._square = np.zeros_like(params)
+        self._rho, self._epsilon = rho, epsilon
+
+    def step(self, params, gradient, rate):
+        """Move `params` one step of size `rate`."""
+        number = params.dtype.type
+        _rmsprop_step(
+            params, gradient, self._square, number(rate), number(self._rho), number(self._epsilon)
+        )
+
+
+class Constant:
+    """The same rate throughout.
+
+    Parameters
+    ----------
+    initial : float
+        The rate.
+    """
+
+    # Whether training that no longer improves may end before the last epoch.
+    stops_on_plateau = True
+
+    def __init__(self, initial):
+        self.initial = initial
+
+    def rate(self, progress, n_seen):
+        """Return the step size.
+
+        Parameters
+        ----------
+        progress : float
+            Share of all updates that has been made, from 0 to 1.
+        n_seen : int
+            Sequences seen so far.
+        """
+        return self.initial
+
+    def on_plateau(self):
+        """React to training that no longer improves; return whether to stop it."""
+        return self.stops_on_plateau
+
+
+class InverseScaling(Constant):
+    """The rate falls with a power of the number of sequences seen.
+
+    Parameters
+    ----------
+    initial : float
+        The first rate.
+    power : float
+        The power.
+    """
+
+    def __init__(self, initial, power):
+        super().__init__(initial)
+        self.power = power
+
+    def rate(self, progress, n_seen):
+        """Return the step size after `n_seen` sequences."""
+        return self.initial / (n_seen + 1) ** self.power
+
+
+class Adaptive(Constant):
+    """The rate is divided by five each time training no longer improves, down to 1e-6."""
+
+    def rate(self, progress, n_seen):
+        """Return the current step size."""
+        return self.initial
+
+    def on_plateau(self):
+        """Lower the rate; stop once it is negligible."""
+        if self.initial <= 1e-6:
+            return True
+        self.initial /= 5
+        return False
+
+
+class Cosine(Constant):
+    """The rate falls along half a cosine to zero over the whole training.
+
+    I. Loshchilov and F. Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts",
+    ICLR 2017, equation 5, without restarts.
+    """
+
+    stops_on_plateau = False
+
+    def rate(self, progress, n_seen):
+        """Return the step size at a share of the training."""
+        return 0.5 * self.initial * (1 + np.cos(np.pi * progress))
+
+
+class OneCycle(Constant):
+    """The rate climbs for three tenths of the training, then falls along a cosine to zero.
+
+    After L. N. Smith and N. Topin, "Super-Convergence: Very Fast Training of Neural Networks
+    Using Large Learning Rates", 2019.
+    """
+
+    stops_on_plateau = False
+
+    def rate(self, progress, n_seen):
+        """Return the step size at a share of the training."""
+        if progress < 0.3:
+            return self.initial * (0.04 + 0.96 * progress / 0.3)
+        return 0.5 * self.initial * (1 + np.cos(np.pi * (progress - 0.3) / 0.7))

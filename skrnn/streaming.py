@@ -1,0 +1,134 @@
+"""One step at a time: a state that the caller keeps, and an estimator that never changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skrnn.pooling import POOLINGS
+
+
+@dataclass(frozen=True)
+class RNNState:
+    """What a network remembers of the sequences it is reading.
+
+    Attributes
+    ----------
+    layers : tuple of ndarray of shape (n_states, n_sequences, n_units)
+        States of the cells of each layer.
+    pooled : ndarray of shape (n_sequences, n_units)
+        What the pooling keeps of the steps so far.
+    n_steps : int
+        Steps read so far.
+    """
+
+    layers: tuple
+    pooled: np.ndarray
+    n_steps: int
+
+    @property
+    def n_sequences(self):
+        """Number of sequences that are read side by side."""
+        return self.pooled.shape[0]
+
+
+class Streaming:
+    """Mixin: streaming for a fitted estimator, which has `_network`, `_params` and `_decode`."""
+
+    def init_state(self, n_sequences=1):
+        """Return the state before the first step.
+
+        Parameters
+        ----------
+        n_sequences : int, default=1
+            Sequences that will be read side by side.
+
+        Returns
+        -------
+        state : RNNState
+            The state, to be given to :meth:`step`.
+
+        Raises
+        ------
+        ValueError
+            If the network reads sequences backwards, which needs their end.
+        """
+        check_is_fitted(self)
+        network, dtype = self._network, self._params.dtype
+        if network.n_directions == 2:
+            raise ValueError(
+                "A bidirectional network reads every sequence from its end as well and cannot "
+                "follow a stream; fit with bidirectional=False."
+            )
+        if isinstance(n_sequences, bool) or not isinstance(n_sequences, (int, np.integer)):
+            raise TypeError(f"n_sequences must be an integer, got {n_sequences!r}.")
+        if n_sequences < 1:
+            raise ValueError(f"n_sequences must be at least 1, got {n_sequences}.")
+        n_states = len(network.cell.states)
+        return RNNState(
+            tuple(
+                np.zeros((n_states, n_sequences, n), dtype=dtype)
+                for n in network.hidden_layer_sizes
+            ),
+            np.zeros((n_sequences, network.n_features), dtype=dtype),
+            0,
+        )
+
+    def step(self, x, state, *, response_method="predict"):
+        """Read one more step of each sequence.
+
+        After any number of steps the result is, bit for bit, what `predict` gives for the
+        sequences up to here.
+
+        Parameters
+        ----------
+        x : array-like of shape (n_sequences, n_channels) or (n_channels,)
+            The step of each sequence.
+        state : RNNState
+            The state before it, from :meth:`init_state` or an earlier step; left as it is.
+        response_method : {"predict", "predict_proba", "transform"}, default="predict"
+            What to return of the sequences so far.
+
+        Returns
+        -------
+        y : ndarray of shape (n_sequences,) or (n_sequences, n_outputs)
+            The result.
+        state : RNNState
+            The state after the step.
+
+        Raises
+        ------
+        ValueError
+            If `x` has another shape than the state asks for, or holds NaN or infinity.
+        """
+        check_is_fitted(self)
+        network, params = self._network, self._params
+        x = np.ascontiguousarray(x, dtype=params.dtype)
+        x = x[np.newaxis] if x.ndim == 1 else x
+        if x.shape != (state.n_sequences, network.n_channels):
+            raise ValueError(
+                f"x must have shape ({state.n_sequences}, {network.n_channels}), one row for each "
+                f"sequence of the state and one column for each channel, got {x.shape}."
+            )
+        if not np.isfinite(x).all():
+            row, channel = np.argwhere(~np.isfinite(x))[0]
+            raise ValueError(
+                f"x holds {x[row, channel]} for sequence {row}, channel {channel}. Impute it first."
+            )
+        layers, output = network.step(params, x, state.layers)
+        n_steps = state.n_steps + 1
+        kept, pooled = POOLINGS[network.pooling].stream(output, state.pooled, n_steps)
+        after = RNNState(layers, kept, n_steps)
+        if response_method == "transform":
+            return pooled, after
+        raw = network.read_out(params, pooled)
+        if response_method == "predict":
+            return self._decode(raw), after
+        if response_method == "predict_proba" and hasattr(self, "predict_proba"):
+            return self._probabilities(raw), after
+        raise ValueError(
+            f"response_method must be 'predict', 'transform' or, for a classifier with "
+            f"probabilities, 'predict_proba', got {response_method!r}."
+        )

@@ -1,0 +1,37 @@
+"""Plain threads for kernels that release the interpreter lock."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from joblib import effective_n_jobs
+
+
+class Threads:
+    """Threads that live as long as a ``with`` block; none at all for one job.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        As everywhere in scikit-learn: None is one, -1 is all cores.
+    """
+
+    def __init__(self, n_jobs):
+        self.count = max(1, effective_n_jobs(n_jobs))
+        self._executor = None
+
+    def __enter__(self):
+        if self.count > 1:
+            self._executor = ThreadPoolExecutor(self.count, thread_name_prefix="skrnn")
+        return self
+
+    def __exit__(self, *exception):
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+            self._executor = None
+
+    def map(self, function, *iterables):
+        """Return the results in order; an exception of any is raised."""
+        if self._executor is None:
+            return list(map(function, *iterables))
+        return list(self._executor.map(function, *iterables))

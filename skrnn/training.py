@@ -1,0 +1,325 @@
+"""Training: epochs of batches or full-batch L-BFGS, with what stops them and what is kept."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
+
+from skrnn.objective import clip_norm
+
+
+@dataclass
+class History:
+    """What training has seen so far, and the best weights.
+
+    Attributes
+    ----------
+    losses : list of float
+        Training loss of each epoch.
+    validation_scores, validation_losses : list of float
+        Of each epoch, where there is validation data.
+    best_loss : float
+        Lowest training loss.
+    best_score : float or None
+        Highest validation score.
+    best_epoch : int
+        Number of the epoch, from 1, whose weights are the best.
+    best_params : ndarray or None
+        Its weights: by validation score, ties broken by validation loss; without validation data,
+        by training loss.
+    n_stalled : int
+        Epochs since the last improvement by more than the tolerance.
+    """
+
+    losses: list = field(default_factory=list)
+    validation_scores: list = field(default_factory=list)
+    validation_losses: list = field(default_factory=list)
+    best_loss: float = np.inf
+    best_score: float | None = None
+    best_epoch: int = 0
+    best_params: np.ndarray | None = None
+    n_stalled: int = 0
+    _best_validation_loss: float = np.inf
+
+    @property
+    def n_epochs(self):
+        """Epochs noted."""
+        return len(self.losses)
+
+    def add(self, params, loss, validation, tolerance):
+        """Note an epoch.
+
+        Parameters
+        ----------
+        params : ndarray
+            Weights at its end; copied if they are the best.
+        loss : float
+            Its training loss.
+        validation : tuple of (float, float) or None
+            Score and loss on validation data.
+        tolerance : float
+            How much better counts as an improvement.
+        """
+        self.losses.append(loss)
+        if validation is None:
+            stalled = loss > self.best_loss - tolerance
+            best = loss < self.best_loss
+        else:
+            score, validation_loss = validation
+            self.validation_scores.append(score)
+            self.validation_losses.append(validation_loss)
+            highest = -np.inf if self.best_score is None else self.best_score
+            stalled = score < highest + tolerance
+            best = score > highest or (
+                score == highest and validation_loss < self._best_validation_loss
+            )
+            if best:
+                self.best_score, self._best_validation_loss = score, validation_loss
+        self.best_loss = min(self.best_loss, loss)
+        self.n_stalled = self.n_stalled + 1 if stalled else 0
+        if best:
+            self.best_epoch = self.n_epochs
+            self.best_params = params.copy()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long to train and what to keep, under the estimators' names."""
+
+    max_iter: int
+    batch_size: int
+    shuffle: bool
+    tol: float
+    n_iter_no_change: int
+    max_grad_norm: float | None
+    max_fun: int
+    early_stopping: bool
+    verbose: bool
+
+
+def raise_if_diverged(loss, params, epoch):
+    """Refuse weights that are not finite.
+
+    Raises
+    ------
+    ValueError
+        If the loss or a weight is NaN or infinite.
+    """
+    if np.isfinite(loss) and np.isfinite(params).all():
+        return
+    raise ValueError(
+        f"Training diverged in epoch {epoch}: the loss is {loss} or a weight is not finite. "
+        "Lower learning_rate_init or max_grad_norm, and check that the inputs are scaled "
+        "(see skrnn.SequenceScaler)."
+    )
+
+
+def describe(history, max_iter, rate, seconds):
+    """Return one line about the newest epoch."""
+    width = len(str(max_iter))
+    parts = [f"epoch {history.n_epochs:{width}d}/{max_iter}", f"loss {history.losses[-1]:.5f}"]
+    if history.validation_scores:
+        parts.append(f"validation loss {history.validation_losses[-1]:.5f}")
+        parts.append(f"validation score {history.validation_scores[-1]:.4f}")
+    if rate is not None:
+        parts.append(f"rate {rate:.2e}")
+    parts.append(f"{seconds:.2f} s")
+    return "  ".join(parts)
+
+
+def _warn_interrupted(history):
+    warnings.warn(
+        f"Training interrupted after {history.n_epochs} epochs; the best weights so far are kept.",
+        stacklevel=2,
+    )
+
+
+class StochasticTraining:
+    """Epochs of shuffled batches.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is minimised.
+    solver : object
+        Steps along gradients; keeps its state between runs.
+    schedule : object
+        Gives the step size.
+    settings : Settings
+        How long and how.
+    rng : numpy.random.RandomState
+        Source of shuffling and dropout.
+    threads : Threads
+        Who computes gradients.
+    n_seen : int, default=0
+        Sequences seen before, for schedules that depend on it.
+    """
+
+    def __init__(self, objective, solver, schedule, settings, rng, threads, n_seen=0):
+        self.objective = objective
+        self.solver = solver
+        self.schedule = schedule
+        self.settings = settings
+        self.rng = rng
+        self.threads = threads
+        self.n_seen = n_seen
+        self._rate = None
+
+    def run(self, params, history, validate=None, on_epoch=None):
+        """Train until an end is reached.
+
+        Parameters
+        ----------
+        params : ndarray
+            The weights, changed in place.
+        history : History
+            Receives the epochs.
+        validate : callable or None
+            ``validate(params)`` returns score and loss on validation data.
+        on_epoch : callable or None
+            ``on_epoch(history, params)`` after each epoch; a true result ends training.
+
+        Returns
+        -------
+        params : ndarray
+            The weights to use.
+        """
+        settings, converged = self.settings, False
+        try:
+            for epoch in range(settings.max_iter):
+                started = time.perf_counter()
+                loss = self._run_epoch(params, epoch)
+                raise_if_diverged(loss, params, history.n_epochs + 1)
+                history.add(
+                    params, loss, None if validate is None else validate(params), settings.tol
+                )
+                if settings.verbose:
+                    seconds = time.perf_counter() - started
+                    print(describe(history, settings.max_iter, self._rate, seconds))
+                if (on_epoch is not None and on_epoch(history, params)) or self._has_ended(history):
+                    converged = True
+                    break
+        except KeyboardInterrupt:
+            _warn_interrupted(history)
+            return params if history.best_params is None else history.best_params
+        if not converged and self.schedule.stops_on_plateau and settings.max_iter > 1:
+            warnings.warn(
+                f"Stochastic optimizer: maximum iterations ({settings.max_iter}) reached and the "
+                "optimization has not converged yet. Raise max_iter, or use "
+                "learning_rate='cosine', which ends by design.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return history.best_params if settings.early_stopping else params
+
+    def _run_epoch(self, params, epoch):
+        """Pass once over all data and return the mean loss met on the way."""
+        order = np.arange(len(self.objective))
+        if self.settings.shuffle and self.settings.batch_size < order.size:
+            self.rng.shuffle(order)
+        size = self.settings.batch_size
+        n_batches = -(-order.size // size)
+        total = total_weight = 0.0
+        for number in range(n_batches):
+            batch = order[number * size : (number + 1) * size]
+            loss, gradient = self.objective.gradient(params, batch, self.threads, self.rng)
+            clip_norm(gradient, self.settings.max_grad_norm)
+            progress = (epoch + number / n_batches) / self.settings.max_iter
+            self._rate = self.schedule.rate(progress, self.n_seen)
+            self.solver.step(params, gradient, self._rate)
+            self.n_seen += batch.size
+            weight = self.objective.weight[batch].sum()
+            total += loss * weight
+            total_weight += weight
+        return total / total_weight
+
+    def _has_ended(self, history):
+        if history.n_stalled <= self.settings.n_iter_no_change:
+            return False
+        if self.settings.early_stopping:
+            return True
+        history.n_stalled = 0
+        return self.schedule.on_plateau()
+
+
+def train_lbfgs(objective, params, settings, threads, history, validate=None, on_epoch=None):
+    """Minimise the objective over all data with SciPy's L-BFGS-B.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is minimised.
+    params : ndarray
+        Where to start.
+    settings : Settings
+        How long and how.
+    threads : Threads
+        Who computes gradients.
+    history : History
+        Receives the iterations.
+    validate, on_epoch : callable or None
+        As in :meth:`StochasticTraining.run`.
+
+    Returns
+    -------
+    params : ndarray
+        The weights to use.
+    """
+    everything = np.arange(len(objective))
+    latest = {"loss": np.inf, "time": time.perf_counter()}
+
+    def evaluate(vector):
+        loss, gradient = objective.gradient(vector.astype(params.dtype), everything, threads)
+        return loss, gradient.astype(np.float64)
+
+    def after_iteration(intermediate_result):
+        current = intermediate_result.x.astype(params.dtype)
+        latest["loss"] = float(intermediate_result.fun)
+        raise_if_diverged(latest["loss"], current, history.n_epochs + 1)
+        history.add(
+            current, latest["loss"], None if validate is None else validate(current), settings.tol
+        )
+        if settings.verbose:
+            now = time.perf_counter()
+            print(describe(history, settings.max_iter, None, now - latest["time"]))
+            latest["time"] = now
+        stopped = on_epoch is not None and on_epoch(history, current)
+        if stopped or (settings.early_stopping and history.n_stalled > settings.n_iter_no_change):
+            raise StopIteration
+
+    try:
+        result = minimize(
+            evaluate,
+            params.astype(np.float64),
+            method="L-BFGS-B",
+            jac=True,
+            callback=after_iteration,
+            options={
+                "maxiter": settings.max_iter,
+                "maxfun": settings.max_fun,
+                "gtol": settings.tol,
+            },
+        )
+    except KeyboardInterrupt:
+        _warn_interrupted(history)
+        return params if history.best_params is None else history.best_params
+    final = result.x.astype(params.dtype)
+    raise_if_diverged(float(result.fun), final, max(1, history.n_epochs))
+    if not history.losses:
+        # The start was a minimum already, or max_fun ended the first line search.
+        history.add(
+            final, float(result.fun), None if validate is None else validate(final), settings.tol
+        )
+    if result.status == 1:
+        warnings.warn(
+            f"lbfgs stopped before it converged ({result.message}): raise max_iter "
+            f"({settings.max_iter}) or max_fun ({settings.max_fun}).",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return history.best_params if settings.early_stopping else final
