@@ -21,7 +21,9 @@ def _softmax_log_loss(raw, target, weight, shape, d_raw):
     """Multinomial: ``target`` holds the class of each row."""
     total = 0.0
     for i in range(raw.shape[0]):
-        highest = raw[i].max()
+        highest = raw[i, 0]
+        for k in range(1, raw.shape[1]):
+            highest = max(highest, raw[i, k])
         norm = 0.0
         for k in range(raw.shape[1]):
             d_raw[i, k] = exp(raw[i, k] - highest)
@@ -68,7 +70,8 @@ def _multiclass_hinge(raw, target, weight, shape, d_raw):
     """Crammer and Singer (2001): the margin to the best of the wrong classes."""
     total = 0.0
     for i in range(raw.shape[0]):
-        d_raw[i] = 0
+        for k in range(raw.shape[1]):
+            d_raw[i, k] = 0
         right = target[i]
         wrong = 1 if right == 0 else 0
         for k in range(raw.shape[1]):

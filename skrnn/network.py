@@ -14,6 +14,7 @@ from skrnn import bptt
 from skrnn._gemm import add_product, add_transposed_product
 from skrnn._jit import jit
 from skrnn.batching import add_rows, take_rows
+from skrnn.cells import fill_rows
 from skrnn.params import ParameterLayout, glorot_uniform, orthogonal
 from skrnn.pooling import POOLINGS
 
@@ -24,10 +25,10 @@ DIRECTIONS = ("forward", "backward")
 def _project(x, W_x, b_x, b_h, added, gates):
     """Form the input's share of every gate at every step: one product a gate."""
     for g in range(W_x.shape[0]):
-        bias = b_x[g] + added[g] * b_h[g]
         gate = gates[g]
         for row in range(gate.shape[0]):
-            gate[row] = bias
+            for k in range(gate.shape[1]):
+                gate[row, k] = b_x[g, k] + added[g] * b_h[g, k]
         add_product(x, W_x[g], gate)
 
 
@@ -64,8 +65,7 @@ def _scale_rows(values, positions, mask, out):
 
 @jit
 def _read_out(features, W_hy, b_y, raw):
-    for i in range(raw.shape[0]):
-        raw[i] = b_y
+    fill_rows(b_y, raw)
     add_product(features, W_hy, raw)
 
 

@@ -10,24 +10,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from skrnn._jit import jit
+from skrnn._views import flat
+from skrnn.cells import clear
 
 
 @jit
 def _pool_last(h, starts, lengths, pooled):
     for i in range(lengths.size):
-        pooled[i] = h[starts[lengths[i] - 1] + i]
+        for k in range(h.shape[1]):
+            pooled[i, k] = h[starts[lengths[i] - 1] + i, k]
 
 
 @jit
 def _spread_last(h, starts, lengths, pooled, d_pooled, d_h):
-    d_h[:] = 0
+    clear(flat(d_h, 0, d_h.shape[0]))
     for i in range(lengths.size):
-        d_h[starts[lengths[i] - 1] + i] = d_pooled[i]
+        for k in range(d_h.shape[1]):
+            d_h[starts[lengths[i] - 1] + i, k] = d_pooled[i, k]
 
 
 @jit
 def _pool_mean(h, starts, lengths, pooled):
-    pooled[:] = 0
+    clear(flat(pooled, 0, pooled.shape[0]))
     for t in range(starts.size - 1):
         for i in range(starts[t + 1] - starts[t]):
             for k in range(h.shape[1]):
@@ -50,7 +54,8 @@ def _spread_mean(h, starts, lengths, pooled, d_pooled, d_h):
 @jit
 def _pool_max(h, starts, lengths, pooled):
     for i in range(lengths.size):
-        pooled[i] = h[i]
+        for k in range(h.shape[1]):
+            pooled[i, k] = h[i, k]
     for t in range(1, starts.size - 1):
         for i in range(starts[t + 1] - starts[t]):
             for k in range(h.shape[1]):

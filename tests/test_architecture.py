@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "skrnn"
 # import each other. A name that no file has yet does no harm.
 LAYERS = (
     {"_jit"},
-    {"_math", "_gemm"},
+    {"_math", "_gemm", "_views"},
     {"cells", "sequences", "threads"},
     {"layouts", "params", "losses", "solvers"},
     {"validation", "batching", "pooling", "bptt"},
@@ -24,7 +24,7 @@ LAYERS = (
     {"estimators"},
 )
 STAND_ALONE = {"plotting"}
-NUMBA_MODULES = {"_jit", "_math", "_gemm", "cells"}
+NUMBA_MODULES = {"_jit", "_math", "_gemm", "_views", "cells"}
 COMPILERS = {"njit", "jit", "vectorize", "guvectorize", "jitclass", "cfunc", "stencil"}
 CELL_NAME = re.compile(r"gru|lstm|^rnn$", re.IGNORECASE)
 

@@ -3,10 +3,14 @@
 from skrnn._gemm import add_product
 from skrnn._jit import jit
 from skrnn._math import exp, logistic, tanh
+from skrnn._views import flat, rows
 from skrnn.cells.base import (
     Cell,
     add_recurrent_products,
     add_to_state_gradient,
+    clear,
+    fill_rows,
+    operand_gradient,
     read_state,
     rows_before,
 )
@@ -25,11 +29,16 @@ __all__ = [
     "add_product",
     "add_recurrent_products",
     "add_to_state_gradient",
+    "clear",
     "exp",
+    "fill_rows",
+    "flat",
     "jit",
     "logistic",
+    "operand_gradient",
     "read_state",
     "resolve_cell",
+    "rows",
     "rows_before",
     "tanh",
 ]

@@ -57,6 +57,7 @@ from dataclasses import dataclass, field
 
 from skrnn._gemm import add_product
 from skrnn._jit import jit
+from skrnn._views import flat, rows
 
 _FORWARD_ARGUMENTS = (
     "first", "last", "starts", "mask", "W_h", "b_h", "gates", "inner", "operands", "states",
@@ -209,41 +210,78 @@ def read_state(t, starts, mask, states, operand):
     operand : ndarray of shape (R, H)
         Receives what the recurrent product of each step reads.
     """
-    before, low = rows_before(t, starts), starts[t]
-    count = starts[t + 1] - low
-    source = states[0, before : before + count].reshape(-1)
-    target = operand[low : low + count].reshape(-1)
+    before, low, high = rows_before(t, starts), starts[t], starts[t + 1]
+    source = flat(states[0], before, before + high - low)
+    target = flat(operand, low, high)
     if mask.shape[0] == 0:
         for k in range(target.size):
             target[k] = source[k]
     else:
-        factor = mask[:count].reshape(-1)
+        factor = flat(mask, 0, high - low)
         for k in range(target.size):
             target[k] = source[k] * factor[k]
 
 
 @jit
-def add_to_state_gradient(mask, d_operand, d_h):
-    """Add the gradient of what :func:`read_state` read to the gradient of the previous outputs.
+def clear(values):
+    """Set all elements of a line to zero."""
+    for k in range(values.size):
+        values[k] = 0
+
+
+@jit
+def fill_rows(row, matrix):
+    """Set every row of a matrix to the same."""
+    for i in range(matrix.shape[0]):
+        for k in range(row.size):
+            matrix[i, k] = row[k]
+
+
+@jit
+def operand_gradient(mask, count, d_h, scratch):
+    """Return where the gradients of what :func:`read_state` read are to be added up.
 
     Parameters
     ----------
     mask : ndarray of shape (n, H) or (0, H)
         Recurrent dropout.
-    d_operand : ndarray of shape (count, H)
-        Gradient of the rows of one step.
+    count : int
+        Sequences alive at the step.
     d_h : ndarray of shape (n, H)
-        Gradient of the outputs of the previous step; its first `count` rows receive the sum.
+        Gradient of the outputs of the previous step, as far as it is known.
+    scratch : ndarray of shape (n, H)
+        Working memory of the caller.
+
+    Returns
+    -------
+    total : ndarray of shape (count, H)
+        Rows of `d_h` itself without dropout; cleared rows of `scratch` with it.
     """
-    source = d_operand.reshape(-1)
-    target = d_h[: d_operand.shape[0]].reshape(-1)
     if mask.shape[0] == 0:
-        for k in range(source.size):
-            target[k] += source[k]
-    else:
-        factor = mask[: d_operand.shape[0]].reshape(-1)
-        for k in range(source.size):
-            target[k] += source[k] * factor[k]
+        return rows(d_h, 0, count)
+    clear(flat(scratch, 0, count))
+    return rows(scratch, 0, count)
+
+
+@jit
+def add_to_state_gradient(mask, total, d_h):
+    """Bring what :func:`operand_gradient` collected to the gradient of the previous outputs.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (n, H) or (0, H)
+        Recurrent dropout.
+    total : ndarray of shape (count, H)
+        The sum of the gradients.
+    d_h : ndarray of shape (n, H)
+        Gradient of the outputs of the previous step.
+    """
+    if mask.shape[0] == 0:
+        return
+    count = total.shape[0]
+    source, factor, target = flat(total, 0, count), flat(mask, 0, count), flat(d_h, 0, count)
+    for k in range(source.size):
+        target[k] += source[k] * factor[k]
 
 
 @jit
@@ -262,4 +300,4 @@ def add_recurrent_products(operand, W_h, gates, low, high):
         The rows of one step.
     """
     for g in range(W_h.shape[0]):
-        add_product(operand[low:high], W_h[g], gates[g, low:high])
+        add_product(rows(operand, low, high), W_h[g], rows(gates[g], low, high))

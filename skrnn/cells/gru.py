@@ -37,10 +37,13 @@ import numpy as np
 from skrnn._gemm import add_product
 from skrnn._jit import jit
 from skrnn._math import logistic, tanh
+from skrnn._views import flat, rows
 from skrnn.cells.base import (
     Cell,
     add_recurrent_products,
     add_to_state_gradient,
+    fill_rows,
+    operand_gradient,
     read_state,
     rows_before,
 )
@@ -53,15 +56,15 @@ def _forward(first, last, starts, mask, W_h, b_h, gates, inner, operands, states
         low, high = starts[t], starts[t + 1]
         before = rows_before(t, starts)
         read_state(t, starts, mask, states, operands[0])
-        inner[0, low:high] = b_h[2]
+        fill_rows(b_h[2], rows(inner[0], low, high))
         add_recurrent_products(operands[0], W_h[:2], gates, low, high)
-        add_product(operands[0, low:high], W_h[2], inner[0, low:high])
-        r = gates[0, low:high].reshape(-1)
-        z = gates[1, low:high].reshape(-1)
-        n = gates[2, low:high].reshape(-1)
-        q = inner[0, low:high].reshape(-1)
-        h_before = states[0, before : before + high - low].reshape(-1)
-        h = states[0, n_sequences + low : n_sequences + high].reshape(-1)
+        add_product(rows(operands[0], low, high), W_h[2], rows(inner[0], low, high))
+        r = flat(gates[0], low, high)
+        z = flat(gates[1], low, high)
+        n = flat(gates[2], low, high)
+        q = flat(inner[0], low, high)
+        h_before = flat(states[0], before, before + high - low)
+        h = flat(states[0], n_sequences + low, n_sequences + high)
         # Short loops over few arrays: with more, the compiler gives up on vectors.
         for k in range(r.size):
             r[k] = logistic(r[k])
@@ -80,14 +83,14 @@ def _backward(first, last, starts, mask, W_h, gates, inner, operands, states, d_
     for t in range(last - 1, first - 1, -1):
         low, high = starts[t], starts[t + 1]
         count, before = high - low, rows_before(t, starts)
-        r = gates[0, low:high].reshape(-1)
-        z = gates[1, low:high].reshape(-1)
-        n = gates[2, low:high].reshape(-1)
-        q = inner[0, low:high].reshape(-1)
-        h_before = states[0, before : before + count].reshape(-1)
-        above = d_output[low:high].reshape(-1)
-        d_h = d_state[0, :count].reshape(-1)
-        difference = d_operand[:count].reshape(-1)
+        r = flat(gates[0], low, high)
+        z = flat(gates[1], low, high)
+        n = flat(gates[2], low, high)
+        q = flat(inner[0], low, high)
+        h_before = flat(states[0], before, before + count)
+        above = flat(d_output, low, high)
+        d_h = flat(d_state[0], 0, count)
+        difference = flat(d_operand, 0, count)
         for k in range(d_h.size):
             d_h[k] += above[k]
         for k in range(d_h.size):
@@ -102,11 +105,11 @@ def _backward(first, last, starts, mask, W_h, gates, inner, operands, states, d_
             d_q = n[k] * r[k]
             r[k] = d_q * q[k] * (one - r[k])
             q[k] = d_q
-        d_operand[:count] = 0
-        add_product(gates[0, low:high], W_h[0], d_operand[:count])
-        add_product(gates[1, low:high], W_h[1], d_operand[:count])
-        add_product(inner[0, low:high], W_h[2], d_operand[:count])
-        add_to_state_gradient(mask, d_operand[:count], d_state[0])
+        total = operand_gradient(mask, count, d_state[0], d_operand)
+        add_product(rows(gates[0], low, high), W_h[0], total)
+        add_product(rows(gates[1], low, high), W_h[1], total)
+        add_product(rows(inner[0], low, high), W_h[2], total)
+        add_to_state_gradient(mask, total, d_state[0])
 
 
 GRU = Cell(

@@ -40,10 +40,13 @@ import numpy as np
 from skrnn._gemm import add_product
 from skrnn._jit import jit
 from skrnn._math import logistic, tanh
+from skrnn._views import flat, rows
 from skrnn.cells.base import (
     Cell,
     add_recurrent_products,
     add_to_state_gradient,
+    clear,
+    operand_gradient,
     read_state,
     rows_before,
 )
@@ -57,13 +60,13 @@ def _forward(first, last, starts, mask, W_h, b_h, gates, inner, operands, states
         before = rows_before(t, starts)
         read_state(t, starts, mask, states, operands[0])
         add_recurrent_products(operands[0], W_h, gates, low, high)
-        i = gates[0, low:high].reshape(-1)
-        f = gates[1, low:high].reshape(-1)
-        g = gates[2, low:high].reshape(-1)
-        o = gates[3, low:high].reshape(-1)
-        h = states[0, n + low : n + high].reshape(-1)
-        c = states[1, n + low : n + high].reshape(-1)
-        c_before = states[1, before : before + high - low].reshape(-1)
+        i = flat(gates[0], low, high)
+        f = flat(gates[1], low, high)
+        g = flat(gates[2], low, high)
+        o = flat(gates[3], low, high)
+        h = flat(states[0], n + low, n + high)
+        c = flat(states[1], n + low, n + high)
+        c_before = flat(states[1], before, before + high - low)
         # Short loops over few arrays: with more, the compiler gives up on vectors.
         for k in range(i.size):
             i[k] = logistic(i[k])
@@ -87,16 +90,16 @@ def _backward(first, last, starts, mask, W_h, gates, inner, operands, states, d_
     for t in range(last - 1, first - 1, -1):
         low, high = starts[t], starts[t + 1]
         count, before = high - low, rows_before(t, starts)
-        i = gates[0, low:high].reshape(-1)
-        f = gates[1, low:high].reshape(-1)
-        g = gates[2, low:high].reshape(-1)
-        o = gates[3, low:high].reshape(-1)
-        c = states[1, n + low : n + high].reshape(-1)
-        c_before = states[1, before : before + count].reshape(-1)
-        above = d_output[low:high].reshape(-1)
-        d_h = d_state[0, :count].reshape(-1)
-        d_c = d_state[1, :count].reshape(-1)
-        squashed = d_operand[:count].reshape(-1)
+        i = flat(gates[0], low, high)
+        f = flat(gates[1], low, high)
+        g = flat(gates[2], low, high)
+        o = flat(gates[3], low, high)
+        c = flat(states[1], n + low, n + high)
+        c_before = flat(states[1], before, before + count)
+        above = flat(d_output, low, high)
+        d_h = flat(d_state[0], 0, count)
+        d_c = flat(d_state[1], 0, count)
+        squashed = flat(d_operand, 0, count)
         for k in range(c.size):
             squashed[k] = tanh(c[k])
         for k in range(d_h.size):
@@ -113,11 +116,11 @@ def _backward(first, last, starts, mask, W_h, gates, inner, operands, states, d_
             d_before = d_c[k] * f[k]
             f[k] = d_before * c_before[k] * (one - f[k])
             d_c[k] = d_before
-        d_state[0, :count] = 0
-        d_operand[:count] = 0
+        clear(d_h)
+        total = operand_gradient(mask, count, d_state[0], d_operand)
         for gate in range(4):
-            add_product(gates[gate, low:high], W_h[gate], d_operand[:count])
-        add_to_state_gradient(mask, d_operand[:count], d_state[0])
+            add_product(rows(gates[gate], low, high), W_h[gate], total)
+        add_to_state_gradient(mask, total, d_state[0])
 
 
 LSTM = Cell(

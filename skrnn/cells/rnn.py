@@ -33,10 +33,13 @@ import numpy as np
 from skrnn._gemm import add_product
 from skrnn._jit import jit
 from skrnn._math import logistic, tanh
+from skrnn._views import flat, rows
 from skrnn.cells.base import (
     Cell,
     add_recurrent_products,
     add_to_state_gradient,
+    clear,
+    operand_gradient,
     read_state,
 )
 
@@ -48,11 +51,10 @@ def _forward_tanh(first, last, starts, mask, W_h, b_h, gates, inner, operands, s
         low, high = starts[t], starts[t + 1]
         read_state(t, starts, mask, states, operands[0])
         add_recurrent_products(operands[0], W_h, gates, low, high)
-        a = gates[0, low:high].reshape(-1)
-        h = states[0, n + low : n + high].reshape(-1)
+        a = flat(gates[0], low, high)
+        h = flat(states[0], n + low, n + high)
         for k in range(a.size):
-            h[k] = tanh(a[k])
-        a[:] = h
+            a[k] = h[k] = tanh(a[k])
 
 
 @jit
@@ -62,12 +64,11 @@ def _forward_relu(first, last, starts, mask, W_h, b_h, gates, inner, operands, s
         low, high = starts[t], starts[t + 1]
         read_state(t, starts, mask, states, operands[0])
         add_recurrent_products(operands[0], W_h, gates, low, high)
-        a = gates[0, low:high].reshape(-1)
-        h = states[0, n + low : n + high].reshape(-1)
+        a = flat(gates[0], low, high)
+        h = flat(states[0], n + low, n + high)
         for k in range(a.size):
             # Written so that a NaN stays a NaN.
-            h[k] = zero if a[k] < zero else a[k]
-        a[:] = h
+            a[k] = h[k] = zero if a[k] < zero else a[k]
 
 
 @jit
@@ -77,21 +78,20 @@ def _forward_logistic(first, last, starts, mask, W_h, b_h, gates, inner, operand
         low, high = starts[t], starts[t + 1]
         read_state(t, starts, mask, states, operands[0])
         add_recurrent_products(operands[0], W_h, gates, low, high)
-        a = gates[0, low:high].reshape(-1)
-        h = states[0, n + low : n + high].reshape(-1)
+        a = flat(gates[0], low, high)
+        h = flat(states[0], n + low, n + high)
         for k in range(a.size):
-            h[k] = logistic(a[k])
-        a[:] = h
+            a[k] = h[k] = logistic(a[k])
 
 
 @jit
 def _carry_back(low, high, mask, W_h, gates, d_state, d_operand):
     """Form the gradient of the previous output from that of the pre-activation."""
     count = high - low
-    d_state[0, :count] = 0
-    d_operand[:count] = 0
-    add_product(gates[0, low:high], W_h[0], d_operand[:count])
-    add_to_state_gradient(mask, d_operand[:count], d_state[0])
+    clear(flat(d_state[0], 0, count))
+    total = operand_gradient(mask, count, d_state[0], d_operand)
+    add_product(rows(gates[0], low, high), W_h[0], total)
+    add_to_state_gradient(mask, total, d_state[0])
 
 
 @jit
@@ -102,9 +102,9 @@ def _backward_tanh(
     d_operand = np.empty_like(d_state[0])
     for t in range(last - 1, first - 1, -1):
         low, high = starts[t], starts[t + 1]
-        h = gates[0, low:high].reshape(-1)
-        above = d_output[low:high].reshape(-1)
-        later = d_state[0, : high - low].reshape(-1)
+        h = flat(gates[0], low, high)
+        above = flat(d_output, low, high)
+        later = flat(d_state[0], 0, high - low)
         for k in range(h.size):
             h[k] = (above[k] + later[k]) * (one - h[k] * h[k])
         _carry_back(low, high, mask, W_h, gates, d_state, d_operand)
@@ -118,9 +118,9 @@ def _backward_relu(
     d_operand = np.empty_like(d_state[0])
     for t in range(last - 1, first - 1, -1):
         low, high = starts[t], starts[t + 1]
-        h = gates[0, low:high].reshape(-1)
-        above = d_output[low:high].reshape(-1)
-        later = d_state[0, : high - low].reshape(-1)
+        h = flat(gates[0], low, high)
+        above = flat(d_output, low, high)
+        later = flat(d_state[0], 0, high - low)
         for k in range(h.size):
             d_h = above[k] + later[k]
             h[k] = d_h if h[k] > zero else zero
@@ -135,9 +135,9 @@ def _backward_logistic(
     d_operand = np.empty_like(d_state[0])
     for t in range(last - 1, first - 1, -1):
         low, high = starts[t], starts[t + 1]
-        h = gates[0, low:high].reshape(-1)
-        above = d_output[low:high].reshape(-1)
-        later = d_state[0, : high - low].reshape(-1)
+        h = flat(gates[0], low, high)
+        above = flat(d_output, low, high)
+        later = flat(d_state[0], 0, high - low)
         for k in range(h.size):
             h[k] = (above[k] + later[k]) * (h[k] * (one - h[k]))
         _carry_back(low, high, mask, W_h, gates, d_state, d_operand)

@@ -1,0 +1,74 @@
+"""Views of some rows of a matrix, for kernels.
+
+They say what slices say, ``matrix[low:high]``, with a tenth of the code for the compiler to chew
+on and nothing to count references on; the matrix must outlive them, as arguments of a kernel do.
+"""
+
+from __future__ import annotations
+
+from numba.core import types
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array, populate_array
+
+from skrnn._jit import JIT_DISABLED
+
+
+def _view(context, builder, signature, args, shape_of):
+    matrix_type, result_type = signature.args[0], signature.return_type
+    matrix = make_array(matrix_type)(context, builder, args[0])
+    n_columns = builder.extract_value(matrix.shape, 1)
+    word = n_columns.type
+    low, high = (
+        context.cast(builder, value, kind, types.intp)
+        for value, kind in zip(args[1:], signature.args[1:], strict=True)
+    )
+    size = context.get_constant(types.intp, matrix_type.dtype.bitwidth // 8)
+    row_size = builder.mul(n_columns, size)
+    address = builder.add(builder.ptrtoint(matrix.data, word), builder.mul(low, row_size))
+    shape = shape_of(builder, builder.sub(high, low), n_columns)
+    view = make_array(result_type)(context, builder)
+    populate_array(
+        view,
+        data=builder.inttoptr(address, matrix.data.type),
+        shape=shape,
+        strides=[size] if len(shape) == 1 else [row_size, size],
+        itemsize=size,
+        meminfo=context.get_constant_null(types.MemInfoPointer(types.voidptr)),
+    )
+    return view._getvalue()
+
+
+@intrinsic
+def _rows(typingctx, matrix, low, high):
+    def codegen(context, builder, signature, args):
+        return _view(context, builder, signature, args, lambda b, count, columns: [count, columns])
+
+    return types.Array(matrix.dtype, 2, "C")(matrix, low, high), codegen
+
+
+@intrinsic
+def _flat(typingctx, matrix, low, high):
+    def codegen(context, builder, signature, args):
+        return _view(
+            context, builder, signature, args, lambda b, count, columns: [b.mul(count, columns)]
+        )
+
+    return types.Array(matrix.dtype, 1, "C")(matrix, low, high), codegen
+
+
+def _rows_plain(matrix, low, high):
+    return matrix[low:high]
+
+
+def _flat_plain(matrix, low, high):
+    return matrix[low:high].reshape(-1)
+
+
+# Intrinsics exist only in compiled code; without the compiler slices do.
+rows = _rows_plain if JIT_DISABLED else _rows
+"""Rows `low` to `high` of a C-contiguous matrix."""
+
+flat = _flat_plain if JIT_DISABLED else _flat
+"""The elements of rows `low` to `high` of a C-contiguous matrix, in one line."""
+
+__all__ = ["flat", "rows"]
