@@ -6,37 +6,109 @@ are still alive, so a batch of R rows is R steps of arithmetic, whatever the len
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from skrnn._jit import jit
+from skrnn._views import flat
 
 
 @jit
 def _pack_rows(values, first_rows, starts, out):
     """Copy step t of each living sequence to the rows of step t."""
-    n_columns = values.shape[1]
     for t in range(starts.size - 1):
         for i in range(starts[t + 1] - starts[t]):
-            for c in range(n_columns):
-                out[starts[t] + i, c] = values[first_rows[i] + t, c]
+            source = flat(values, first_rows[i] + t, first_rows[i] + t + 1)
+            target = flat(out, starts[t] + i, starts[t] + i + 1)
+            for c in range(target.size):
+                target[c] = source[c]
 
 
 @jit
 def take_rows(values, index, out):
     """Write ``values[index]`` to `out`."""
     for i in range(index.size):
-        for c in range(values.shape[1]):
-            out[i, c] = values[index[i], c]
+        source, target = flat(values, index[i], index[i] + 1), flat(out, i, i + 1)
+        for c in range(target.size):
+            target[c] = source[c]
 
 
 @jit
 def add_rows(values, index, out):
     """Add row i of `values` to row ``index[i]`` of `out`."""
     for i in range(index.size):
-        for c in range(values.shape[1]):
-            out[index[i], c] += values[i, c]
+        source, target = flat(values, i, i + 1), flat(out, index[i], index[i] + 1)
+        for c in range(target.size):
+            target[c] += source[c]
+
+
+class Shape:
+    """The lengths of a batch and where its rows are.
+
+    Parameters
+    ----------
+    lengths : ndarray of int64 of shape (n,)
+        Steps of each sequence, descending.
+
+    Attributes
+    ----------
+    lengths : ndarray of int64 of shape (n,)
+        Steps of each sequence, descending.
+    starts : ndarray of int64 of shape (n_steps + 1,)
+        First row of each step.
+    n_sequences, n_steps, n_rows : int
+        Sequences, steps of the longest of them, true steps of all together.
+    """
+
+    def __init__(self, lengths):
+        self.lengths = lengths
+        finished = np.bincount(lengths, minlength=lengths[0] + 1)
+        alive = lengths.size - np.cumsum(finished)[: lengths[0]]
+        self.starts = np.zeros(alive.size + 1, dtype=np.int64)
+        np.cumsum(alive, out=self.starts[1:])
+        self.n_sequences = lengths.size
+        self.n_steps = alive.size
+        self.n_rows = int(self.starts[-1])
+
+    @cached_property
+    def steps(self):
+        """Step of each row."""
+        return np.repeat(np.arange(self.n_steps), np.diff(self.starts))
+
+    @cached_property
+    def positions(self):
+        """Place in the batch of the sequence that each row belongs to."""
+        return np.arange(self.n_rows) - self.starts[self.steps]
+
+    @cached_property
+    def reversal(self):
+        """Row of the same sequence counted from the other end; its own inverse."""
+        return self.starts[self.lengths[self.positions] - 1 - self.steps] + self.positions
+
+
+@lru_cache(maxsize=16)
+def _uniform(n_sequences, n_steps):
+    """Return order and shape of sequences of one length; every batch of a dense X shares them."""
+    return np.arange(n_sequences), Shape(np.full(n_sequences, n_steps))
+
+
+def longest_first(lengths):
+    """Return the order that sorts sequences by length, descending, equal ones as they come.
+
+    Parameters
+    ----------
+    lengths : ndarray of int64
+        The lengths.
+
+    Returns
+    -------
+    order : ndarray of int64
+        Positions in `lengths`.
+    """
+    if lengths[0] == lengths[-1] and (lengths == lengths[0]).all():
+        return np.arange(lengths.size)
+    return np.argsort(-lengths, kind="stable")
 
 
 class PackedBatch:
@@ -53,61 +125,41 @@ class PackedBatch:
     ----------
     order : ndarray of int64 of shape (n,)
         Position in `indices` of the sequence in each place of the batch.
-    lengths : ndarray of int64 of shape (n,)
-        Steps of each sequence, descending.
-    starts : ndarray of int64 of shape (n_steps + 1,)
-        First row of each step.
+    shape : Shape
+        Lengths and rows.
+    starts, lengths : ndarray of int64
+        Those of `shape`.
     """
 
     def __init__(self, sequences, indices):
         self._values = sequences.values
-        lengths = sequences.offsets[indices + 1] - sequences.offsets[indices]
-        if lengths.size and lengths[0] == lengths[-1] and (lengths == lengths[0]).all():
-            self.order = np.arange(lengths.size)
-            alive = np.full(lengths[0], lengths.size)
+        first_rows = sequences.offsets[indices]
+        lengths = sequences.offsets[indices + 1] - first_rows
+        longest = lengths.max()
+        if lengths.min() == longest:
+            self.order, self.shape = _uniform(lengths.size, int(longest))
+            self._first_rows = first_rows
         else:
             self.order = np.argsort(-lengths, kind="stable")
-            lengths = lengths[self.order]
-            finished = np.bincount(lengths, minlength=lengths[0] + 1)
-            alive = lengths.size - np.cumsum(finished)[: lengths[0]]
-        self.lengths = lengths
-        self._first_rows = sequences.offsets[indices[self.order]]
-        self.starts = np.zeros(alive.size + 1, dtype=np.int64)
-        np.cumsum(alive, out=self.starts[1:])
+            self.shape = Shape(lengths[self.order])
+            self._first_rows = first_rows[self.order]
+        self.starts, self.lengths = self.shape.starts, self.shape.lengths
 
     @property
     def n_sequences(self):
         """Sequences in the batch."""
-        return self.lengths.size
+        return self.shape.n_sequences
 
     @property
     def n_steps(self):
         """Steps of the longest sequence."""
-        return self.starts.size - 1
+        return self.shape.n_steps
 
     @property
     def n_rows(self):
         """True steps of all sequences together."""
-        return int(self.starts[-1])
+        return self.shape.n_rows
 
     def pack(self, out):
         """Write the steps of all sequences to `out`, an array of shape (n_rows, n_channels)."""
         _pack_rows(self._values, self._first_rows, self.starts, out)
-
-    @cached_property
-    def last_rows(self):
-        """Row of each sequence's last step."""
-        return self.starts[self.lengths - 1] + np.arange(self.n_sequences)
-
-    @cached_property
-    def positions(self):
-        """Place in the batch of the sequence that each row belongs to."""
-        steps = np.repeat(np.arange(self.n_steps), np.diff(self.starts))
-        return np.arange(self.n_rows) - self.starts[steps]
-
-    @cached_property
-    def reversal(self):
-        """Row of the same sequence counted from the other end; its own inverse."""
-        steps = np.repeat(np.arange(self.n_steps), np.diff(self.starts))
-        places = np.arange(self.n_rows) - self.starts[steps]
-        return self.starts[self.lengths[places] - 1 - steps] + places

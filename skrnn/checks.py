@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import replace
 
 import numpy as np
 
 from skrnn.batching import PackedBatch
 from skrnn.cells import Cell
-from skrnn.network import DropoutMasks, Network, Workspace
+from skrnn.network import NO_DROPOUT, DropoutMasks, Network, NetworkWeights
 from skrnn.sequences import Sequences
+from skrnn.workspace import Workspace
 
 _LENGTHS = (4, 2, 4, 1, 3)
 
@@ -67,11 +67,11 @@ class _Trial:
         offsets = np.concatenate([[0], np.cumsum(_LENGTHS)])
         values = rng.standard_normal((offsets[-1], n_channels)).astype(dtype)
         self.sequences = Sequences(values, offsets)
-        params = self.network.initial_parameters(rng, dtype)
+        params = self.network.initial_parameters(rng, dtype, max(_LENGTHS))
         self.params = params + (0.3 * rng.standard_normal(params.size)).astype(dtype)
         n = len(_LENGTHS)
         self.d_raw = rng.standard_normal((n, 2)).astype(dtype)
-        self.masks = DropoutMasks()
+        self.masks = NO_DROPOUT
         if drop:
             self.masks = DropoutMasks(
                 {
@@ -98,8 +98,9 @@ class _Trial:
         d_raw = np.ascontiguousarray(self.d_raw[trace.batch.order])
         self.network.backward(self.params, trace, d_raw, Workspace())
         gradient = np.zeros_like(self.params)
+        views = NetworkWeights(self.network, gradient)
         for task in self.network.gradient_tasks():
-            self.network.add_weight_gradients(task, trace, d_raw, gradient)
+            self.network.add_weight_gradients(task, trace, d_raw, views)
         return gradient
 
 
@@ -133,15 +134,21 @@ def _check_rows_are_independent(cell, trial):
 def _check_ranges_of_steps(cell, trial):
     """Run the steps one call each: a kernel must heed `first` and `last`."""
     batch = PackedBatch(trial.sequences, np.arange(len(_LENGTHS)))
-    whole = trial.network.forward(trial.params, batch, Workspace(), trial.masks)
+    whole_network = trial.network
+    whole = whole_network.forward(trial.params, batch, Workspace(), trial.masks)
     forward = cell.forward
 
     def step_by_step(first, last, *arguments):
         for t in range(first, last):
             forward(t, t + 1, *arguments)
 
-    stepwise = copy(trial.network)
-    stepwise.cell = replace(cell, forward=step_by_step)
+    stepwise = Network(
+        replace(cell, forward=step_by_step),
+        whole_network.n_channels,
+        whole_network.hidden_layer_sizes,
+        whole_network.n_outputs,
+        bidirectional=True,
+    )
     pieces = stepwise.forward(trial.params, batch, Workspace(), trial.masks)
     assert np.array_equal(pieces.raw, whole.raw), (
         f"Cell {cell.name!r}: `forward` over all steps differs from `forward` step by step. It "

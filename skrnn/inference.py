@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrnn.batching import PackedBatch
-from skrnn.network import Workspace
+from skrnn.batching import PackedBatch, longest_first
+from skrnn.workspace import Workspace
 
 # Sequences in a piece. How the work is cut never depends on the number of threads.
 PIECE = 32
@@ -14,14 +14,6 @@ PIECE = 32
 def cut(indices, size=PIECE):
     """Cut an index array into pieces of at most `size`."""
     return [indices[i : i + size] for i in range(0, indices.size, size)]
-
-
-def _by_length(sequences):
-    """Order sequences by length where it varies, so that a piece holds similar ones."""
-    lengths = np.diff(sequences.offsets)
-    if lengths[0] == lengths[-1] and (lengths == lengths[0]).all():
-        return np.arange(lengths.size)
-    return np.argsort(-lengths, kind="stable")
 
 
 def run(network, params, sequences, threads, what):
@@ -47,7 +39,8 @@ def run(network, params, sequences, threads, what):
     """
     n_columns = network.n_outputs if what == "raw" else network.n_features
     gathered = np.empty((len(sequences), n_columns), dtype=params.dtype)
-    pieces = cut(_by_length(sequences))
+    # Sorted, so that a piece holds sequences of similar length.
+    pieces = cut(longest_first(np.diff(sequences.offsets)))
     # A piece is freed before its thread starts the next, whose buffers then reuse its memory.
     workspaces = [Workspace() for _ in range(min(threads.count, len(pieces)))]
 

@@ -75,7 +75,8 @@ def _multiclass_hinge(raw, target, weight, shape, d_raw):
         right = target[i]
         wrong = 1 if right == 0 else 0
         for k in range(raw.shape[1]):
-            if k != right and raw[i, k] > raw[i, wrong]:
+            # A NaN, once met, stays.
+            if k != right and (raw[i, k] > raw[i, wrong] or raw[i, k] != raw[i, k]):
                 wrong = k
         margin = 1 - (raw[i, right] - raw[i, wrong])
         if not margin <= 0:

@@ -13,46 +13,14 @@ import numpy as np
 from skrnn import bptt
 from skrnn._gemm import add_product, add_transposed_product
 from skrnn._jit import jit
+from skrnn._views import flat
 from skrnn.batching import add_rows, take_rows
-from skrnn.cells import fill_rows
-from skrnn.params import ParameterLayout, glorot_uniform, orthogonal
+from skrnn.cells import clear, fill_rows
+from skrnn.layer import Layer, LayerWeights, add_column_sums
+from skrnn.params import ParameterLayout, glorot_uniform
 from skrnn.pooling import POOLINGS
 
 DIRECTIONS = ("forward", "backward")
-
-
-@jit
-def _project(x, W_x, b_x, b_h, added, gates):
-    """Form the input's share of every gate at every step: one product a gate."""
-    for g in range(W_x.shape[0]):
-        gate = gates[g]
-        for row in range(gate.shape[0]):
-            for k in range(gate.shape[1]):
-                gate[row, k] = b_x[g, k] + added[g] * b_h[g, k]
-        add_product(x, W_x[g], gate)
-
-
-@jit
-def _input_gradient(gates, W_x, d_x):
-    """Add the loss gradient of a layer's input; `W_x` is transposed."""
-    for g in range(W_x.shape[0]):
-        add_product(gates[g], W_x[g], d_x)
-
-
-@jit
-def _add_column_sums(values, sums):
-    for row in range(values.shape[0]):
-        for k in range(sums.size):
-            sums[k] += values[row, k]
-
-
-@jit
-def _add_gate_gradient(x, operand, d_gate, d_recurrent, d_W_x, d_W_h, d_b_x, d_b_h):
-    """Add the gradients of one gate's weights: products over all steps at once."""
-    add_transposed_product(x, d_gate, d_W_x)
-    add_transposed_product(operand, d_recurrent, d_W_h)
-    _add_column_sums(d_gate, d_b_x)
-    _add_column_sums(d_recurrent, d_b_h)
 
 
 @jit
@@ -69,21 +37,20 @@ def _read_out(features, W_hy, b_y, raw):
     add_product(features, W_hy, raw)
 
 
-class Workspace:
-    """Buffers that are kept from batch to batch, because fresh memory is slow memory."""
+@jit
+def _read_back(d_raw, W_hy, d_features):
+    """Form the loss gradient of what the head read."""
+    clear(flat(d_features, 0, d_features.shape[0]))
+    for i in range(d_raw.shape[0]):
+        for j in range(d_raw.shape[1]):
+            for k in range(d_features.shape[1]):
+                d_features[i, k] += d_raw[i, j] * W_hy[k, j]
 
-    def __init__(self):
-        self._buffers = {}
 
-    def take(self, key, shape, dtype):
-        """Return an array of the shape, with undefined content, valid until the next same call."""
-        size = 1
-        for length in shape:
-            size *= length
-        buffer = self._buffers.get(key)
-        if buffer is None or buffer.size < size or buffer.dtype != dtype:
-            buffer = self._buffers[key] = np.empty(size, dtype=dtype)
-        return buffer[:size].reshape(shape)
+@jit
+def _add_head_gradient(features, d_raw, d_W_hy, d_b_y):
+    add_transposed_product(features, d_raw, d_W_hy)
+    add_column_sums(d_raw, d_b_y)
 
 
 @dataclass(frozen=True)
@@ -103,6 +70,8 @@ class DropoutMasks:
 
     def take(self, index):
         """Return the masks of some sequences."""
+        if self is NO_DROPOUT:
+            return self
         recurrent, inputs = self.recurrent, self.inputs
         if recurrent is not None:
             recurrent = {key: mask[index] for key, mask in recurrent.items()}
@@ -111,30 +80,26 @@ class DropoutMasks:
         return DropoutMasks(recurrent, inputs)
 
 
-@dataclass
-class _Direction:
-    """What one direction of one layer leaves for its backward pass."""
-
-    x: np.ndarray
-    gates: np.ndarray
-    inner: np.ndarray
-    operands: np.ndarray
-    states: np.ndarray
-    mask: np.ndarray
-
-    @property
-    def n_sequences(self):
-        return self.states.shape[1] - self.gates.shape[1]
-
-    @property
-    def output(self):
-        """Outputs of all steps, in this direction's own order of time."""
-        return self.states[0, self.n_sequences :]
+NO_DROPOUT = DropoutMasks()
 
 
 @dataclass
 class Trace:
-    """What the forward pass of a batch leaves for the backward pass."""
+    """What the forward pass of a batch leaves for the backward pass.
+
+    Attributes
+    ----------
+    batch : PackedBatch
+        The sequences.
+    masks : DropoutMasks
+        Dropout, in the batch's order.
+    layers : list of list of Kept
+        For each layer and direction.
+    pooled, features : ndarray of shape (n, n_features)
+        What the pooling gave, and what the head read of it after dropout.
+    raw : ndarray of shape (n, n_outputs)
+        The raw outputs.
+    """
 
     batch: object
     masks: DropoutMasks
@@ -144,26 +109,22 @@ class Trace:
     raw: np.ndarray
 
 
-@dataclass(frozen=True)
-class _LayerBlocks:
-    """Where the weights of one direction of one layer live in the flat vector."""
+class NetworkWeights:
+    """Views of all weights in a flat vector, made once for many batches.
 
-    W_x: object
-    W_h: object
-    b_x: object
-    b_h: object
+    Parameters
+    ----------
+    network : Network
+        Whose weights.
+    vector : ndarray of shape (layout.size,)
+        The flat vector, of weights or of their gradients.
+    """
 
-    def views(self, vector):
-        return (
-            self.W_x.view(vector),
-            self.W_h.view(vector),
-            self.b_x.view(vector),
-            self.b_h.view(vector),
-        )
-
-
-def _transposed(weights):
-    return np.ascontiguousarray(weights.transpose(0, 2, 1))
+    def __init__(self, network, vector):
+        self.layers = [
+            [LayerWeights(layer, vector) for layer in directions] for directions in network.layers
+        ]
+        self.W_hy, self.b_y = (block.view(vector) for block in network.head)
 
 
 class Network:
@@ -188,6 +149,8 @@ class Network:
     ----------
     layout : ParameterLayout
         Where the weights live in the flat vector.
+    layers : list of list of Layer
+        For each layer and direction.
     n_features : int
         Numbers that the head reads of each sequence.
     """
@@ -208,32 +171,25 @@ class Network:
         self.n_outputs = n_outputs
         self.n_directions = 2 if bidirectional else 1
         self.pooling = pooling
-        self._added = np.array([gate not in cell.inner_gates for gate in cell.gates])
-        self._build_layout()
-
-    def _build_layout(self):
         self.layout = ParameterLayout()
-        self._blocks = {}
-        n_gates, n_inputs = len(self.cell.gates), self.n_channels
-        for layer, n_units in enumerate(self.hidden_layer_sizes):
-            for direction in range(self.n_directions):
-                prefix = f"layer_{layer}.{DIRECTIONS[direction]}."
-                self._blocks[layer, direction] = _LayerBlocks(
-                    self.layout.add(prefix + "W_x", (n_gates, n_inputs, n_units)),
-                    self.layout.add(prefix + "W_h", (n_gates, n_units, n_units)),
-                    self.layout.add(prefix + "b_x", (n_gates, n_units), is_bias=True),
-                    self.layout.add(prefix + "b_h", (n_gates, n_units), is_bias=True),
-                )
+        self.layers, n_inputs = [], n_channels
+        for i, n_units in enumerate(self.hidden_layer_sizes):
+            self.layers.append(
+                [
+                    Layer(cell, f"layer_{i}.{direction}", n_inputs, n_units, self.layout)
+                    for direction in DIRECTIONS[: self.n_directions]
+                ]
+            )
             n_inputs = n_units * self.n_directions
         self.n_features = n_inputs
-        self._head = (
-            self.layout.add("head.W_hy", (n_inputs, self.n_outputs)),
-            self.layout.add("head.b_y", (self.n_outputs,), is_bias=True),
+        self.head = (
+            self.layout.add("head.W_hy", (n_inputs, n_outputs)),
+            self.layout.add("head.b_y", (n_outputs,), is_bias=True),
         )
 
     # ---------------------------------------------------------------- weights
 
-    def initial_parameters(self, rng, dtype):
+    def initial_parameters(self, rng, dtype, n_steps):
         """Draw fresh weights: Glorot for inputs and head, orthogonal for the recurrence.
 
         Parameters
@@ -242,6 +198,8 @@ class Network:
             Source of the numbers, drawn in float64 whatever the `dtype`.
         dtype : numpy dtype
             Float type of the result.
+        n_steps : int
+            Length of the longest sequence, over which memory gates are to remember.
 
         Returns
         -------
@@ -249,13 +207,10 @@ class Network:
             The flat vector.
         """
         params = np.zeros(self.layout.size, dtype=dtype)
-        for blocks in self._blocks.values():
-            W_x, W_h, b_x, _ = blocks.views(params)
-            for g, gate in enumerate(self.cell.gates):
-                W_x[g] = glorot_uniform(W_x.shape[1:], rng)
-                W_h[g] = self.cell.recurrent_gain * orthogonal(W_h.shape[1], rng)
-                b_x[g] = self.cell.initial_bias.get(gate, 0.0)
-        W_hy = self._head[0].view(params)
+        for directions in self.layers:
+            for layer in directions:
+                layer.initialise(params, rng, n_steps)
+        W_hy = self.head[0].view(params)
         W_hy[...] = glorot_uniform(W_hy.shape, rng)
         return params
 
@@ -284,6 +239,13 @@ class Network:
                     weights[name + gate] = view
         return weights
 
+    def __repr__(self):
+        both = ", bidirectional" if self.n_directions == 2 else ""
+        return (
+            f"{self.n_channels} channels, {self.cell.name}{self.hidden_layer_sizes}{both}, "
+            f"{self.n_outputs} outputs"
+        )
+
     # ---------------------------------------------------------------- forward
 
     def forward(self, params, batch, workspace, masks=None):
@@ -305,73 +267,59 @@ class Network:
         trace : Trace
             The raw outputs in ``raw``, one row a sequence, and what `backward` needs.
         """
-        masks = DropoutMasks() if masks is None else masks
-        dtype = params.dtype
-        x = workspace.take("x", (batch.n_rows, self.n_channels), dtype)
+        masks = NO_DROPOUT if masks is None else masks
+        x = workspace.take("x", (batch.n_rows, self.n_channels), params.dtype)
         batch.pack(x)
         layers = []
-        for layer in range(len(self.hidden_layer_sizes)):
-            if layer > 0:
-                x = self._join(layers[-1], batch, workspace, layer)
-                if masks.inputs is not None:
-                    scaled = workspace.take(("scaled", layer), x.shape, dtype)
-                    _scale_rows(x, batch.positions, masks.inputs[layer - 1], scaled)
-                    x = scaled
+        for i, directions in enumerate(self.layers):
+            if i > 0:
+                x = self._next_input(i, layers[-1], batch, workspace, masks)
             layers.append(
                 [
-                    self._run_direction(params, layer, direction, x, batch, workspace, masks)
-                    for direction in range(self.n_directions)
+                    self._run(i, d, params, x, batch, workspace, masks)
+                    for d in range(len(directions))
                 ]
             )
         pooled = self._pool(layers[-1], batch, workspace)
         features = pooled if masks.inputs is None else pooled * masks.inputs[-1]
-        raw = workspace.take("raw", (batch.n_sequences, self.n_outputs), dtype)
-        W_hy, b_y = (block.view(params) for block in self._head)
+        raw = workspace.take("raw", (batch.n_sequences, self.n_outputs), params.dtype)
+        W_hy, b_y = self._head_weights(params, workspace)
         _read_out(features, W_hy, b_y, raw)
         return Trace(batch, masks, layers, pooled, features, raw)
 
-    def _run_direction(self, params, layer, direction, x, batch, workspace, masks):
-        dtype, cell = params.dtype, self.cell
-        n_units, key = self.hidden_layer_sizes[layer], (layer, direction)
-        n_rows, n = batch.n_rows, batch.n_sequences
-        if direction == 1:
-            turned = workspace.take(("turned", *key), x.shape, dtype)
-            take_rows(x, batch.reversal, turned)
-            x = turned
-        W_x, W_h, b_x, b_h = self._blocks[key].views(params)
-        gates = workspace.take(("gates", *key), (len(cell.gates), n_rows, n_units), dtype)
-        inner = workspace.take(("inner", *key), (len(cell.inner_gates), n_rows, n_units), dtype)
-        operands = workspace.take(
-            ("operands", *key), (1 + len(cell.own_operands), n_rows, n_units), dtype
-        )
-        states = workspace.take(("states", *key), (len(cell.states), n + n_rows, n_units), dtype)
-        states[:, :n] = 0
-        if masks.recurrent is None:
-            mask = np.empty((0, n_units), dtype=dtype)
-        else:
-            mask = masks.recurrent[key]
-        _project(x, W_x, b_x, b_h, self._added.astype(dtype), gates)
-        cell.forward(0, batch.n_steps, batch.starts, mask, W_h, b_h, gates, inner, operands, states)
-        return _Direction(x, gates, inner, operands, states, mask)
+    def _head_weights(self, params, workspace):
+        return workspace.keep_for("head", params, lambda: [b.view(params) for b in self.head])
 
-    def _join(self, directions, batch, workspace, layer):
-        """Return the outputs of a layer, both directions side by side, as the next layer reads."""
-        if self.n_directions == 1:
-            return directions[0].output
-        n_units = self.hidden_layer_sizes[layer - 1]
-        forward, backward = (direction.output for direction in directions)
-        joined = workspace.take(("joined", layer), (batch.n_rows, 2 * n_units), forward.dtype)
-        joined[:, :n_units] = forward
-        joined[batch.reversal, n_units:] = backward
-        return joined
+    def _run(self, i, direction, params, x, batch, workspace, masks):
+        if direction == 1:
+            turned = workspace.take(("turned", i), x.shape, x.dtype)
+            take_rows(x, batch.shape.reversal, turned)
+            x = turned
+        mask = None if masks.recurrent is None else masks.recurrent[i, direction]
+        return self.layers[i][direction].forward(params, x, batch, mask, workspace)
+
+    def _next_input(self, i, below, batch, workspace, masks):
+        """Return what layer i reads: the outputs below, both directions side by side."""
+        x = below[0].output
+        if self.n_directions == 2:
+            n_units = x.shape[1]
+            joined = workspace.take(("joined", i), (batch.n_rows, 2 * n_units), x.dtype)
+            joined[:, :n_units] = x
+            joined[batch.shape.reversal, n_units:] = below[1].output
+            x = joined
+        if masks.inputs is None:
+            return x
+        scaled = workspace.take(("scaled", i), x.shape, x.dtype)
+        _scale_rows(x, batch.shape.positions, masks.inputs[i - 1], scaled)
+        return scaled
 
     def _pool(self, directions, batch, workspace):
         pool = POOLINGS[self.pooling].pool
         parts = []
-        for d, direction in enumerate(directions):
-            output = direction.output
-            part = workspace.take(("pooled", d), (batch.n_sequences, output.shape[1]), output.dtype)
-            pool(output, batch.starts, batch.lengths, part)
+        for d, kept in enumerate(directions):
+            shape = (batch.n_sequences, kept.output.shape[1])
+            part = workspace.take(("pooled", d), shape, kept.output.dtype)
+            pool(kept.output, batch.starts, batch.lengths, part)
             parts.append(part)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
@@ -394,20 +342,9 @@ class Network:
         output : ndarray of shape (n, H)
             Output of the top layer.
         """
-        cell, dtype, n = self.cell, params.dtype, x.shape[0]
-        starts = np.array([0, n])
         after = []
-        for layer, before in enumerate(states):
-            n_units = before.shape[2]
-            W_x, W_h, b_x, b_h = self._blocks[layer, 0].views(params)
-            gates = np.empty((len(cell.gates), n, n_units), dtype=dtype)
-            inner = np.empty((len(cell.inner_gates), n, n_units), dtype=dtype)
-            operands = np.empty((1 + len(cell.own_operands), n, n_units), dtype=dtype)
-            both = np.concatenate([before, np.empty_like(before)], axis=1)
-            mask = np.empty((0, n_units), dtype=dtype)
-            _project(x, W_x, b_x, b_h, self._added.astype(dtype), gates)
-            cell.forward(0, 1, starts, mask, W_h, b_h, gates, inner, operands, both)
-            after.append(np.ascontiguousarray(both[:, n:]))
+        for directions, before in zip(self.layers, states, strict=True):
+            after.append(directions[0].step(params, x, before))
             x = after[-1][0]
         return tuple(after), x
 
@@ -426,17 +363,10 @@ class Network:
         raw : ndarray of shape (n, n_outputs)
             The raw outputs.
         """
-        W_hy, b_y = (block.view(params) for block in self._head)
+        W_hy, b_y = (block.view(params) for block in self.head)
         raw = np.empty((features.shape[0], self.n_outputs), dtype=params.dtype)
         _read_out(features, W_hy, b_y, raw)
         return raw
-
-    def __repr__(self):
-        both = ", bidirectional" if self.n_directions == 2 else ""
-        return (
-            f"{self.n_channels} channels, {self.cell.name}{self.hidden_layer_sizes}{both}, "
-            f"{self.n_outputs} outputs"
-        )
 
     # --------------------------------------------------------------- backward
 
@@ -460,107 +390,73 @@ class Network:
         --------
         add_weight_gradients : The gradients of the weights, from what this leaves.
         """
-        batch, masks = trace.batch, trace.masks
-        d_features = np.zeros_like(trace.features)
-        add_product(d_raw, np.ascontiguousarray(self._head[0].view(params).T), d_features)
-        if masks.inputs is not None:
-            d_features = d_features * masks.inputs[-1]
-        spread = POOLINGS[self.pooling].spread
-        d_outputs = []
-        for d, direction in enumerate(trace.layers[-1]):
-            n_units = direction.output.shape[1]
+        self._spread(params, trace, d_raw, workspace)
+        for i in range(len(self.layers) - 1, -1, -1):
+            for d, layer in enumerate(self.layers[i]):
+                one_walk = walk[i, d] if isinstance(walk, dict) else walk
+                layer.backward(params, trace.layers[i][d], trace.batch, one_walk, workspace)
+            if i > 0:
+                self._pass_down(i, params, trace, workspace)
+
+    def _spread(self, params, trace, d_raw, workspace):
+        """Bring the gradient through head and pooling to the outputs of the top layer."""
+        d_features = workspace.take("d_features", trace.features.shape, params.dtype)
+        _read_back(d_raw, self._head_weights(params, workspace)[0], d_features)
+        if trace.masks.inputs is not None:
+            d_features *= trace.masks.inputs[-1]
+        spread, batch = POOLINGS[self.pooling].spread, trace.batch
+        for d, kept in enumerate(trace.layers[-1]):
+            n_units = kept.output.shape[1]
             part = slice(d * n_units, (d + 1) * n_units)
-            d_output = workspace.take(("d_output", d), direction.output.shape, params.dtype)
             spread(
-                direction.output,
+                kept.output,
                 batch.starts,
                 batch.lengths,
                 np.ascontiguousarray(trace.pooled[:, part]),
                 np.ascontiguousarray(d_features[:, part]),
-                d_output,
+                kept.buffers.d_output,
             )
-            d_outputs.append(d_output)
-        for layer in range(len(self.hidden_layer_sizes) - 1, -1, -1):
-            for d in range(self.n_directions):
-                one_walk = walk[layer, d] if isinstance(walk, dict) else walk
-                self._walk_back(params, trace, (layer, d), d_outputs[d], one_walk)
-            if layer > 0:
-                d_outputs = self._split_input_gradient(params, trace, layer, workspace)
 
-    def _walk_back(self, params, trace, key, d_output, walk):
-        kept, batch = trace.layers[key[0]][key[1]], trace.batch
-        W_h = _transposed(self._blocks[key].W_h.view(params))
-        d_state = np.zeros(
-            (kept.states.shape[0], batch.n_sequences, kept.states.shape[2]), params.dtype
-        )
-
-        def run(first, last):
-            self.cell.backward(
-                first, last, batch.starts, kept.mask, W_h, kept.gates, kept.inner,
-                kept.operands, kept.states, d_output, d_state,
-            )  # fmt: skip
-
-        walk(run, batch, d_output, d_state)
-
-    def _split_input_gradient(self, params, trace, layer, workspace):
-        """Return the gradient of the outputs of the layer below, one array a direction."""
-        batch = trace.batch
-        d_x = None
-        for d, kept in enumerate(trace.layers[layer]):
-            part = workspace.take(("d_x", d), kept.x.shape, params.dtype)
-            part[:] = 0
-            W_x = _transposed(self._blocks[layer, d].W_x.view(params))
-            _input_gradient(kept.gates, W_x, part)
-            if d == 0:
-                d_x = part
-            else:
-                add_rows(part, batch.reversal, d_x)
+    def _pass_down(self, i, params, trace, workspace):
+        """Bring the gradient from the input of layer i to the outputs of the layer below."""
+        reversal = trace.batch.shape.reversal if self.n_directions == 2 else None
+        d_x = self.layers[i][0].input_gradient(params, trace.layers[i][0], workspace)
+        if self.n_directions == 2:
+            turned = self.layers[i][1].input_gradient(params, trace.layers[i][1], workspace)
+            add_rows(turned, reversal, d_x)
         if trace.masks.inputs is not None:
-            _scale_rows(d_x, batch.positions, trace.masks.inputs[layer - 1], d_x)
-        if self.n_directions == 1:
-            return [d_x]
-        n_units = self.hidden_layer_sizes[layer - 1]
-        return [
-            np.ascontiguousarray(d_x[:, :n_units]),
-            np.ascontiguousarray(d_x[batch.reversal, n_units:]),
-        ]
+            _scale_rows(d_x, trace.batch.shape.positions, trace.masks.inputs[i - 1], d_x)
+        below = trace.layers[i - 1]
+        n_units = below[0].output.shape[1]
+        below[0].buffers.d_output[...] = d_x[:, :n_units]
+        if self.n_directions == 2:
+            below[1].buffers.d_output[...] = d_x[reversal, n_units:]
 
     def gradient_tasks(self):
         """Return the independent parts of the weight gradient, to be run in any order."""
-        tasks = [("head", 0)]
-        for key in self._blocks:
-            tasks += [(key, g) for g in range(len(self.cell.gates))]
-        return tasks
+        return [None] + [
+            (i, d, gate)
+            for i in range(len(self.layers))
+            for d in range(self.n_directions)
+            for gate in range(len(self.cell.gates))
+        ]
 
     def add_weight_gradients(self, task, trace, d_raw, gradient):
         """Add one part of the weight gradient of a batch that `backward` went through.
 
         Parameters
         ----------
-        task : tuple
-            One of :meth:`gradient_tasks`.
+        task : tuple of (int, int, int) or None
+            One of :meth:`gradient_tasks`: layer, direction and gate, or None for the head.
         trace : Trace
             What `backward` left.
         d_raw : ndarray of shape (n, n_outputs)
             Loss gradient of the raw outputs.
-        gradient : ndarray of shape (layout.size,)
-            Receives the sum.
+        gradient : NetworkWeights
+            Views of the flat gradient.
         """
-        key, g = task
-        if key == "head":
-            d_W_hy, d_b_y = (block.view(gradient) for block in self._head)
-            add_transposed_product(trace.features, d_raw, d_W_hy)
-            _add_column_sums(d_raw, d_b_y)
+        if task is None:
+            _add_head_gradient(trace.features, d_raw, gradient.W_hy, gradient.b_y)
             return
-        kept = trace.layers[key[0]][key[1]]
-        gate = self.cell.gates[g]
-        d_gate = d_recurrent = kept.gates[g]
-        operand = kept.operands[0]
-        if gate in self.cell.inner_gates:
-            d_recurrent = kept.inner[self.cell.inner_gates.index(gate)]
-        if gate in self.cell.own_operands:
-            operand = kept.operands[1 + self.cell.own_operands.index(gate)]
-        d_W_x, d_W_h, d_b_x, d_b_h = self._blocks[key].views(gradient)
-        _add_gate_gradient(
-            kept.x, operand, d_gate, d_recurrent, d_W_x[g], d_W_h[g], d_b_x[g], d_b_h[g]
-        )
+        i, d, gate = task
+        self.layers[i][d].add_weight_gradient(trace.layers[i][d], gate, gradient.layers[i][d])

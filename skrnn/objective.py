@@ -6,17 +6,33 @@ import numpy as np
 
 from skrnn import bptt, inference
 from skrnn._jit import jit
-from skrnn.batching import PackedBatch
-from skrnn.network import DropoutMasks, Workspace
+from skrnn.batching import PackedBatch, longest_first
+from skrnn.network import NO_DROPOUT, DropoutMasks, NetworkWeights
+from skrnn.workspace import Workspace
 
 
 @jit
 def squared_norm(values):
-    """Return the sum of squares in float64, in order, so that it has the same bits everywhere."""
-    total = 0.0
-    for k in range(values.size):
-        total += np.float64(values[k]) * np.float64(values[k])
-    return total
+    """Return the sum of squares in float64, always added in the same order.
+
+    Four chains of additions keep the adder busy, where one would wait for itself.
+    """
+    a = b = c = d = 0.0
+    quarter = values.size // 4
+    for k in range(quarter):
+        a += np.float64(values[k]) ** 2
+        b += np.float64(values[k + quarter]) ** 2
+        c += np.float64(values[k + 2 * quarter]) ** 2
+        d += np.float64(values[k + 3 * quarter]) ** 2
+    for k in range(4 * quarter, values.size):
+        a += np.float64(values[k]) ** 2
+    return (a + b) + (c + d)
+
+
+@jit
+def _add_penalty_gradient(params, strength, gradient):
+    for k in range(params.size):
+        gradient[k] += strength * params[k]
 
 
 def clip_norm(gradient, max_norm):
@@ -114,7 +130,9 @@ class Objective:
         self.dropout = dropout
         self.walk = walk
         self._weight_slices = network.layout.weight_slices()
+        self._tasks = network.gradient_tasks()
         self._workspaces = []
+        self._gradient = None
 
     def __len__(self):
         return self.weight.size
@@ -141,19 +159,18 @@ class Objective:
         loss : float
             Weighted mean loss plus penalty.
         gradient : ndarray of shape (layout.size,)
-            Its gradient.
+            Its gradient, valid until the next call.
         """
         total_weight = self.weight[indices].sum()
         scale = (self.weight[indices] / total_weight).astype(params.dtype)
-        masks = DropoutMasks()
+        masks = NO_DROPOUT
         if self.dropout is not None and rng is not None:
             masks = self.dropout.draw(self.network, indices.size, rng, params.dtype)
-        order = self._longest_first(indices)
-        pieces = inference.cut(order)
+        offsets = self.sequences.offsets
+        pieces = inference.cut(longest_first(offsets[indices + 1] - offsets[indices]))
         while len(self._workspaces) < min(threads.count, len(pieces)):
             self._workspaces.append(Workspace())
-        loss, gradient = 0.0, np.zeros_like(params)
-        tasks = self.network.gradient_tasks()
+        loss, gradient, views = 0.0, *self._cleared_gradient(params.dtype)
         for first in range(0, len(pieces), threads.count):
             wave = pieces[first : first + threads.count]
 
@@ -167,16 +184,18 @@ class Objective:
 
             def add(task, done=done):
                 for _, trace, d_raw in done:
-                    self.network.add_weight_gradients(task, trace, d_raw, gradient)
+                    self.network.add_weight_gradients(task, trace, d_raw, views)
 
-            threads.map(add, tasks)
+            threads.map(add, self._tasks)
         return loss + self._penalize(params, gradient, total_weight), gradient
 
-    def _longest_first(self, indices):
-        lengths = self.sequences.offsets[indices + 1] - self.sequences.offsets[indices]
-        if lengths[0] == lengths[-1] and (lengths == lengths[0]).all():
-            return np.arange(indices.size)
-        return np.argsort(-lengths, kind="stable")
+    def _cleared_gradient(self, dtype):
+        """Return the flat gradient, all zero, and views of its parts."""
+        if self._gradient is None:
+            vector = np.empty(self.network.layout.size, dtype=dtype)
+            self._gradient = vector, NetworkWeights(self.network, vector)
+        self._gradient[0][...] = 0
+        return self._gradient
 
     def _run_piece(self, params, indices, scale, masks, workspace):
         batch = PackedBatch(self.sequences, indices)
@@ -191,11 +210,10 @@ class Objective:
         """Add the penalty's gradient and return its value."""
         if self.alpha == 0:
             return 0.0
-        strength = self.alpha / total_weight
-        value = 0.0
+        strength, value = self.alpha / total_weight, 0.0
         for part in self._weight_slices:
             value += squared_norm(params[part])
-            gradient[part] += params.dtype.type(strength) * params[part]
+            _add_penalty_gradient(params[part], params.dtype.type(strength), gradient[part])
         return 0.5 * strength * value
 
     def mean_loss(self, params, threads):

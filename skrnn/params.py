@@ -89,6 +89,30 @@ def glorot_uniform(shape, rng):
     return rng.uniform(-bound, bound, size=shape)
 
 
+def chrono_bias(n_units, n_steps, rng):
+    """Draw the bias of gates that remember, for memories of all spans up to `n_steps`.
+
+    Parameters
+    ----------
+    n_units : int
+        Numbers to draw.
+    n_steps : int
+        Length of the longest sequence.
+    rng : numpy.random.RandomState
+        Source of the numbers.
+
+    Returns
+    -------
+    bias : ndarray of shape (n_units,)
+        Logarithms of numbers uniform between 1 and ``n_steps - 1``.
+
+    References
+    ----------
+    C. Tallec and Y. Ollivier, "Can recurrent neural networks warp time?", ICLR 2018.
+    """
+    return np.log(rng.uniform(1.0, max(1.0, n_steps - 1.0), size=n_units))
+
+
 def orthogonal(n_units, rng):
     """Draw a square orthogonal matrix, uniformly over all rotations and reflections.
 

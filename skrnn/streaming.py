@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
+from skrnn.layouts import plain_input
 from skrnn.pooling import POOLINGS
+from skrnn.sequences import all_finite, as_float, contiguous
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,7 @@ class Streaming:
         """
         check_is_fitted(self)
         network, dtype = self._network, self._params.dtype
-        if network.n_directions == 2:
-            raise ValueError(
-                "A bidirectional network reads every sequence from its end as well and cannot "
-                "follow a stream; fit with bidirectional=False."
-            )
+        _check_direction(network)
         if isinstance(n_sequences, bool) or not isinstance(n_sequences, (int, np.integer)):
             raise TypeError(f"n_sequences must be an integer, got {n_sequences!r}.")
         if n_sequences < 1:
@@ -101,28 +100,23 @@ class Streaming:
         Raises
         ------
         ValueError
-            If `x` has another shape than the state asks for, or holds NaN or infinity.
+            If `x` has another shape than the state asks for, or holds NaN or infinity, or the state
+            is of another network.
+        TypeError
+            If `x` is no array of numbers, or `state` no state.
         """
         check_is_fitted(self)
         network, params = self._network, self._params
-        x = np.ascontiguousarray(x, dtype=params.dtype)
-        x = x[np.newaxis] if x.ndim == 1 else x
-        if x.shape != (state.n_sequences, network.n_channels):
-            raise ValueError(
-                f"x must have shape ({state.n_sequences}, {network.n_channels}), one row for each "
-                f"sequence of the state and one column for each channel, got {x.shape}."
-            )
-        if not np.isfinite(x).all():
-            row, channel = np.argwhere(~np.isfinite(x))[0]
-            raise ValueError(
-                f"x holds {x[row, channel]} for sequence {row}, channel {channel}. Impute it first."
-            )
+        _check_direction(network)
+        _check_state(state, network, params.dtype)
+        x = _check_step(x, (state.n_sequences, network.n_channels), params.dtype)
         layers, output = network.step(params, x, state.layers)
         n_steps = state.n_steps + 1
         kept, pooled = POOLINGS[network.pooling].stream(output, state.pooled, n_steps)
         after = RNNState(layers, kept, n_steps)
         if response_method == "transform":
-            return pooled, after
+            # The state may hold the same array, and the caller may write to this one.
+            return pooled.copy(), after
         raw = network.read_out(params, pooled)
         if response_method == "predict":
             return self._decode(raw), after
@@ -132,3 +126,61 @@ class Streaming:
             f"response_method must be 'predict', 'transform' or, for a classifier with "
             f"probabilities, 'predict_proba', got {response_method!r}."
         )
+
+
+def _check_direction(network):
+    if network.n_directions == 2:
+        raise ValueError(
+            "A bidirectional network reads every sequence from its end as well and cannot "
+            "follow a stream; fit with bidirectional=False."
+        )
+
+
+def _check_state(state, network, dtype):
+    if not isinstance(state, RNNState):
+        raise TypeError(
+            "state must be what init_state or an earlier step returned, got "
+            f"{type(state).__name__}."
+        )
+    n_states, n = len(network.cell.states), state.n_sequences
+    shapes = [(n_states, n, n_units) for n_units in network.hidden_layer_sizes]
+    if [layer.shape for layer in state.layers] != shapes or state.pooled.dtype != dtype:
+        raise ValueError(
+            f"state is that of another network: its layers have the shapes "
+            f"{[layer.shape for layer in state.layers]} ({state.pooled.dtype}), but this one needs "
+            f"{shapes} ({dtype}). Begin with init_state({n}) of this estimator."
+        )
+
+
+def _check_step(x, shape, dtype):
+    """Return a step as an array of the shape, a single sequence as its only row."""
+    if type(x) is not np.ndarray or x.dtype != dtype:
+        x = _to_numbers(x)
+    x = x[np.newaxis] if x.ndim == 1 else x
+    if x.shape != shape:
+        raise ValueError(
+            f"x must have shape {shape}, one row for each sequence of the state and one column for "
+            f"each channel, got {x.shape}."
+        )
+    x = contiguous(x, dtype)
+    if not all_finite(x):
+        row, channel = np.argwhere(~np.isfinite(x))[0]
+        raise ValueError(
+            f"x holds {x[row, channel]} for sequence {row}, channel {channel} ({dtype}). Impute it "
+            "first."
+        )
+    return x
+
+
+def _to_numbers(x):
+    if issparse(x):
+        raise TypeError("x is sparse, but dense data is required. Use x.toarray().")
+    try:
+        array = np.asarray(plain_input(x))
+    except ValueError as error:
+        if "masked" in str(error):
+            raise
+        raise ValueError(
+            "x is ragged: its rows do not all have the same number of channels."
+        ) from error
+    return as_float(array, "x")

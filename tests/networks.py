@@ -6,8 +6,9 @@ import oracle
 from skrnn import bptt
 from skrnn.batching import PackedBatch
 from skrnn.cells import resolve_cell
-from skrnn.network import Network, Workspace
+from skrnn.network import Network, NetworkWeights
 from skrnn.sequences import Sequences
+from skrnn.workspace import Workspace
 
 # Every built-in cell with each of its activations.
 CELLS = [
@@ -117,7 +118,7 @@ def gradient(network, params, batch, d_raw, masks=None, walk=bptt.full):
     network.backward(params, trace, d_raw, workspace, walk)
     total = np.zeros_like(params)
     for task in network.gradient_tasks():
-        network.add_weight_gradients(task, trace, d_raw, total)
+        network.add_weight_gradients(task, trace, d_raw, NetworkWeights(network, total))
     return total
 
 

@@ -13,10 +13,11 @@ PACKAGE = Path(__file__).resolve().parents[1] / "skrnn"
 LAYERS = (
     {"_jit"},
     {"_math", "_gemm", "_views"},
-    {"cells", "sequences", "threads"},
+    {"cells", "sequences", "threads", "workspace"},
     {"layouts", "params", "losses", "solvers"},
     {"validation", "batching", "pooling", "bptt"},
     {"preprocessing"},
+    {"layer"},
     {"network"},
     {"inference", "torch_layout", "streaming", "checks"},
     {"objective"},

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skrnn._jit import JIT_DISABLED
-from skrnn.network import DropoutMasks, Workspace
+from skrnn.network import DropoutMasks
+from skrnn.workspace import Workspace
 
 each_cell = pytest.mark.parametrize(("cell", "activation"), networks.CELLS, ids=networks.CELL_IDS)
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
@@ -67,7 +68,7 @@ def test_every_step_is_the_oracles(cell, activation, dtype, n_channels, n_units,
 
 def after_each_step(trace):
     (kept,) = trace.layers[0]
-    return kept.states[:, trace.batch.n_sequences :]
+    return kept.buffers.states[:, trace.batch.n_sequences :]
 
 
 @pytest.mark.skipif(JIT_DISABLED, reason="without the compiler NumPy's product sets the order")

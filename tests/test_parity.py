@@ -11,15 +11,18 @@ import re
 
 import networks
 import numpy as np
+import oracle
 import pytest
 import vectors
 
+from skrnn import RNNClassifier, torch_layout
 from skrnn.cells import Cell
 from skrnn.losses import classification_loss
-from skrnn.network import DIRECTIONS, Workspace
+from skrnn.network import DIRECTIONS, NetworkWeights
 from skrnn.objective import Objective, clip_norm
 from skrnn.solvers import Adam, RMSprop, StochasticGradientDescent
 from skrnn.threads import Threads
+from skrnn.workspace import Workspace
 
 TORCH = vectors.torch_cases()
 TRAJECTORIES = vectors.torch_trajectories()
@@ -108,7 +111,7 @@ def torch_run(request):
     finals = [
         [
             [rows[-1] for rows in networks.unpack(batch, state[batch.n_sequences :])]
-            for state in kept.states
+            for state in kept.buffers.states
         ]
         for layer in trace.layers
         for kept in layer
@@ -117,7 +120,7 @@ def torch_run(request):
     network.backward(params, trace, d_raw, workspace)
     gradient = np.zeros_like(params)
     for task in network.gradient_tasks():
-        network.add_weight_gradients(task, trace, d_raw, gradient)
+        network.add_weight_gradients(task, trace, d_raw, NetworkWeights(network, gradient))
     return {
         "case": case,
         "outputs": outputs,
@@ -134,7 +137,9 @@ def input_gradient(network, params, trace):
     total = None
     for d, kept in enumerate(trace.layers[0]):
         W_x = network.layout.blocks[f"layer_0.{DIRECTIONS[d]}.W_x"].view(params)
-        packed = sum(gate @ weights.T for gate, weights in zip(kept.gates, W_x, strict=True))
+        packed = sum(
+            gate @ weights.T for gate, weights in zip(kept.buffers.gates, W_x, strict=True)
+        )
         rows = networks.unpack(batch, packed)
         if d == 0:
             total = rows
@@ -225,6 +230,80 @@ def test_torch_training(name):
     final = networks.from_params(network, params, initial)
     for key, expected in vectors.torch_weights(run, "final").items():
         assert_relative(final[key], expected)
+
+
+def test_torch_clipping():
+    """The equation of ``clip_grad_norm_``: Adam, which forgets the scale, would not show it."""
+    gradient = np.array([3.0, -4.0])
+    clip_norm(gradient, 5.1)
+    np.testing.assert_array_equal(gradient, [3.0, -4.0])
+    clip_norm(gradient, 2.0)
+    np.testing.assert_allclose(gradient, np.array([3.0, -4.0]) * 2 / (5 + 1e-6), rtol=1e-15)
+
+
+# The estimator takes its classes from y: the runs whose y holds all three of them.
+WITH_ALL_CLASSES = [name for name, run in TRAJECTORIES.items() if len(set(run["y"])) == 3]
+ESTIMATOR_SOLVERS = {
+    "sgd_mom": {"solver": "sgd", "learning_rate_init": 0.1, "nesterovs_momentum": False},
+    "adam": {"solver": "adam", "learning_rate_init": 0.01},
+    "rmsprop": {"solver": "rmsprop", "learning_rate_init": 0.01},
+    "adam_clip1": {"solver": "adam", "learning_rate_init": 0.01, "max_grad_norm": 1.0},
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", sorted(WITH_ALL_CLASSES))
+def test_torch_training_through_the_estimator(name):
+    """The same runs by the public interface, weights in and out in PyTorch's own layout."""
+    run = TRAJECTORIES[name]
+    kind = re.sub("^(rnn_tanh|gru|lstm)_", "", name)
+    cell, activation = vectors.torch_cell(name)
+    start, end = (split_head(vectors.below(run, f"{when}/")) for when in ("init", "final"))
+    options = {"max_grad_norm": None} | ESTIMATOR_SOLVERS[kind]
+    model = RNNClassifier(
+        len(start[0]["bias_hh_l0"]) // oracle.N_GATES[cell],
+        cell,
+        activation=activation,
+        alpha=0.0,
+        learning_rate="constant",
+        max_iter=1,
+        n_iter_no_change=100,
+        warm_start=True,
+        random_state=0,
+        **options,
+    )
+    model.fit(run["x"], run["y"]).load_torch(*start)
+    # A warm start keeps the weights alone: the solver begins anew.
+    model.set_params(max_iter=len(run["losses"])).fit(run["x"], run["y"])
+    assert_relative(model.loss_curve_[-len(run["losses"]) :], run["losses"])
+    state = model.to_torch()
+    for actual, expected in zip((state.recurrent, state.head), end, strict=True):
+        assert actual.keys() == expected.keys()
+        for key, value in expected.items():
+            assert_relative(actual[key], value)
+
+
+def split_head(state):
+    """The recurrent module's weights and those of the linear one, under their own names."""
+    head = {key.removeprefix("lin."): w for key, w in state.items() if key.startswith("lin.")}
+    return {key: w for key, w in state.items() if not key.startswith("lin.")}, head
+
+
+@pytest.mark.parametrize("name", sorted(TORCH))
+def test_torch_layout_of_stacks_and_directions(name):
+    case = TORCH[name]
+    weights = vectors.torch_weights(case)
+    head = {"head.W_hy": np.ones((case["out"].shape[2], 2)), "head.b_y": np.zeros(2)}
+    network = networks.network_like(networks.cell_of(*vectors.torch_cell(name)), weights | head)
+    params = networks.to_params(network, weights | head)
+    recurrent, linear = torch_layout.export(network, params)
+    expected = vectors.below(case, "param/")
+    assert recurrent.keys() == expected.keys()
+    for key, value in expected.items():
+        np.testing.assert_array_equal(recurrent[key], value)
+    np.testing.assert_array_equal(linear["weight"], head["head.W_hy"].T)
+    back = torch_layout.imported(network, np.zeros_like(params), recurrent, linear)
+    np.testing.assert_array_equal(back, params)
 
 
 # Published forward passes -------------------------------------------------------------------------

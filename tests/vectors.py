@@ -42,7 +42,8 @@ def reorder_gates(array, order):
     return np.ascontiguousarray(np.concatenate([blocks[gate] for gate in order], axis=-1))
 
 
-def _below(archive, prefix):
+def below(archive, prefix):
+    """Entries of an archive under a prefix, without it."""
     return {key[len(prefix) :]: value for key, value in archive.items() if key.startswith(prefix)}
 
 
@@ -60,8 +61,8 @@ def onnx_cases():
         name: {
             "cell": entry["op"].lower(),
             "attributes": entry["attributes"],
-            "inputs": _below(archive, f"{name}/in/"),
-            "outputs": _below(archive, f"{name}/out/"),
+            "inputs": below(archive, f"{name}/in/"),
+            "outputs": below(archive, f"{name}/out/"),
         }
         for name, entry in _load("onnx_rnn_vectors.json").items()
     }
@@ -156,14 +157,14 @@ def torch_cases():
     """Id, such as ``gru/L2_bi_ragged`` -> dict of arrays under the names of the archive."""
     archive = _load("torch_rnn_vectors.npz")
     ids = {"/".join(key.split("/")[:2]): None for key in archive if not key.startswith("train/")}
-    return {name: _below(archive, f"{name}/") for name in ids}
+    return {name: below(archive, f"{name}/") for name in ids}
 
 
 def torch_trajectories():
     """Id, such as ``gru_adam`` -> dict of arrays under the names of the archive."""
     archive = _load("torch_rnn_vectors.npz")
     ids = {key.split("/")[1]: None for key in archive if key.startswith("train/")}
-    return {name: _below(archive, f"train/{name}/") for name in ids}
+    return {name: below(archive, f"train/{name}/") for name in ids}
 
 
 def torch_cell(name):
@@ -190,7 +191,7 @@ def from_torch(state):
 
 def torch_weights(case, kind="param"):
     """The parameters (``"param"``) or their gradients (``"grad"``) by our names."""
-    return from_torch(_below(case, f"{kind}/"))
+    return from_torch(below(case, f"{kind}/"))
 
 
 def torch_sequences(case):

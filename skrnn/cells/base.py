@@ -90,6 +90,11 @@ class Cell:
         Gates whose recurrent product reads something else than the previous state.
     initial_bias : mapping of str to float, default={}
         Initial input bias of some gates; the others start at zero.
+    memory_gates : tuple of str, default=()
+        Gates that keep the old state when they are open. Their input bias starts at
+        log U(1, T - 1), a number for each unit, with T the length of the longest training
+        sequence: fresh units then remember over all spans up to T ("chrono" initialisation,
+        C. Tallec and Y. Ollivier, "Can recurrent neural networks warp time?", ICLR 2018).
     recurrent_gain : float, default=1.0
         Factor of the orthogonal initial recurrent weights.
 
@@ -119,17 +124,18 @@ class Cell:
     inner_gates: tuple[str, ...] = ()
     own_operands: tuple[str, ...] = ()
     initial_bias: Mapping[str, float] = field(default_factory=dict)
+    memory_gates: tuple[str, ...] = ()
     recurrent_gain: float = 1.0
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise TypeError(f"Cell: name must be a word such as 'mgu', got {self.name!r}.")
-        for part in ("gates", "states", "inner_gates", "own_operands"):
+        for part in ("gates", "states", "inner_gates", "own_operands", "memory_gates"):
             self._check_names(part)
         for part in ("gates", "states"):
             if not getattr(self, part):
                 raise ValueError(f"Cell {self.name!r}: {part} is empty; name at least one.")
-        for part in ("inner_gates", "own_operands", "initial_bias"):
+        for part in ("inner_gates", "own_operands", "initial_bias", "memory_gates"):
             unknown = [gate for gate in getattr(self, part) if gate not in self.gates]
             if unknown:
                 raise ValueError(

@@ -21,8 +21,9 @@ recurrent share of the candidate. Backwards, with :math:`\delta` for the gradien
     \delta h_{t-1} &= \delta h_t \odot z_t + \delta\hat r_t W_{hr}^\top
         + \delta\hat z_t W_{hz}^\top + \delta q_t W_{hn}^\top
 
-In the code: ``gates`` are r, z and n, ``inner[0]`` is q. The update gate's bias starts at one, so
-that a fresh cell remembers, as the forget gate of an LSTM does.
+In the code: ``gates`` are r, z and n, ``inner[0]`` is q. The update gate starts more or less
+open from unit to unit, so that a fresh cell remembers over short spans and long ones (see
+``memory_gates`` of :class:`~skrnn.cells.Cell`).
 
 References
 ----------
@@ -118,5 +119,5 @@ GRU = Cell(
     forward=_forward,
     backward=_backward,
     inner_gates=("n",),
-    initial_bias={"z": 1.0},
+    memory_gates=("z",),
 )

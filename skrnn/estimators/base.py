@@ -42,6 +42,14 @@ def unchanged_on_error(estimator):
         raise
 
 
+def _made_anew(make):
+    """Return what the present parameters lead to; None if they are not valid any more."""
+    try:
+        return make()
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
 @dataclass(frozen=True)
 class Examples:
     """Checked training or validation data: targets both as given and as the loss takes them."""
@@ -81,8 +89,32 @@ class BaseRNN(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
+    def __getstate__(self):
+        # Cell, network and loss hold functions, which skops does not store; they follow from the
+        # rest, unless parameters were changed since fit.
+        state = dict(super().__getstate__())
+        state.pop("cell_", None)
+        network, loss = state.pop("_network", None), state.pop("_loss", None)
+        if network is not None:
+            state["_network_shape"] = {
+                "cell": None if network.cell is _made_anew(self._make_cell) else network.cell,
+                "n_channels": network.n_channels,
+                "hidden_layer_sizes": network.hidden_layer_sizes,
+                "n_outputs": network.n_outputs,
+                "bidirectional": network.n_directions == 2,
+                "pooling": network.pooling,
+            }
+            state["_own_loss"] = None if loss == _made_anew(self._make_loss) else loss
+        return state
+
     def __setstate__(self, state):
+        state = dict(state)
+        shape, loss = state.pop("_network_shape", None), state.pop("_own_loss", None)
         super().__setstate__(state)
+        if shape is not None:
+            self.cell_ = self._make_cell() if shape["cell"] is None else shape["cell"]
+            self._network = Network(**{**shape, "cell": self.cell_})
+            self._loss = self._make_loss() if loss is None else loss
         # Memory-mapped weights, as a parallel search hands out, are read-only; a kernel would be
         # compiled once more for them.
         if "_params" in state and not state["_params"].flags.writeable:
@@ -96,7 +128,7 @@ class BaseRNN(
             rng = check_random_state(self.random_state)
             training, validation = self._validation_data(examples, X_val, y_val, rng)
             warm = self.warm_start and hasattr(self, "_params")
-            loss = self._make_loss()
+            loss = self._loss = self._make_loss()
             network, params = self._make_network(examples, rng, warm)
             history = History()
             callbacks = EpochCallbacks(
@@ -151,7 +183,7 @@ class BaseRNN(
                 if first or not hasattr(self, "_partial_fit_rng")
                 else self._partial_fit_rng
             )
-            loss = self._make_loss()
+            loss = self._loss = self._make_loss()
             network, params = self._make_network(examples, rng, warm=not first)
             solver = getattr(self, "_solver", None) or self._make_solver(params)
             history = getattr(self, "_history", None) if not first else None
@@ -251,10 +283,13 @@ class BaseRNN(
     def _strata(self, y, n_sequences):
         return None
 
+    def _make_cell(self):
+        return resolve_cell(self.cell, self.activation)
+
     def _make_network(self, examples, rng, warm):
         dtype = examples.sequences.values.dtype
         network = Network(
-            resolve_cell(self.cell, self.activation),
+            self._make_cell(),
             examples.sequences.n_channels,
             check_hidden_layer_sizes(self.hidden_layer_sizes),
             self.n_outputs_,
@@ -262,7 +297,8 @@ class BaseRNN(
             pooling=self.pooling,
         )
         if not warm:
-            return network, network.initial_parameters(rng, dtype)
+            longest = int(np.diff(examples.sequences.offsets).max())
+            return network, network.initial_parameters(rng, dtype, longest)
         old, new = self._network.layout.blocks, network.layout.blocks
         if old != new or self._network.cell is not network.cell:
             raise ValueError(

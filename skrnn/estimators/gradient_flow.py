@@ -8,8 +8,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrnn import bptt, inference
 from skrnn.batching import PackedBatch
-from skrnn.network import DIRECTIONS, Workspace
+from skrnn.network import DIRECTIONS
 from skrnn.validation import check_sequences, check_target_length
+from skrnn.workspace import Workspace
 
 
 class GradientFlow:

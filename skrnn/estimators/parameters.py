@@ -67,7 +67,7 @@ _TRAINING = """\
     solver : {"adam", "sgd", "rmsprop", "lbfgs"}, default="adam"
         What minimises the loss. ``"lbfgs"`` is SciPy's L-BFGS-B over all data at once, for small
         data; it knows no batches, learning rate, dropout or clipping.
-    alpha : float, default=0.0
+    alpha : float, default=1e-4
         Strength of the L2 penalty on weights (not biases), divided by the total sample weight of a
         batch when added to the loss.
     batch_size : int or "auto", default="auto"
@@ -81,7 +81,7 @@ default="cosine"
         `early_stopping` ends them. ``"constant"`` stays; ``"invscaling"`` divides by
         ``(t_ + 1) ** power_t``; ``"adaptive"`` divides by five each time training stalls. These
         three end when training no longer improves.
-    learning_rate_init : float, default=0.005
+    learning_rate_init : float, default=0.01
         The step size, for ``"one_cycle"`` the highest.
     power_t : float, default=0.5
         Exponent of ``"invscaling"``.

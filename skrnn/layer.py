@@ -1,0 +1,297 @@
+"""One direction of one recurrent layer: what surrounds the cell's two kernels.
+
+A layer holds no weights, only where they live in the flat vector. Its two directions are two
+objects of this class; the backward one is handed its input in reverse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skrnn._gemm import add_product, add_transposed_product
+from skrnn._jit import jit
+from skrnn._views import flat
+from skrnn.cells import clear
+from skrnn.params import chrono_bias, glorot_uniform, orthogonal
+
+
+@jit
+def _project(x, W_x, b_x, b_h, added, gates):
+    """Form the input's share of every gate at every step: one product a gate."""
+    for g in range(W_x.shape[0]):
+        gate = gates[g]
+        for row in range(gate.shape[0]):
+            for k in range(gate.shape[1]):
+                gate[row, k] = b_x[g, k] + added[g] * b_h[g, k]
+        add_product(x, W_x[g], gate)
+
+
+@jit
+def _input_gradient(gates, W_x, d_x):
+    """Form the loss gradient of a layer's input; `W_x` is transposed."""
+    clear(flat(d_x, 0, d_x.shape[0]))
+    for g in range(W_x.shape[0]):
+        add_product(gates[g], W_x[g], d_x)
+
+
+@jit
+def add_column_sums(values, sums):
+    """Add the sum of each column."""
+    for row in range(values.shape[0]):
+        for k in range(sums.size):
+            sums[k] += values[row, k]
+
+
+@jit
+def _add_gate_gradient(x, operand, d_gate, d_recurrent, d_W_x, d_W_h, d_b_x, d_b_h):
+    """Add the gradients of one gate's weights: products over all steps at once."""
+    add_transposed_product(x, d_gate, d_W_x)
+    add_transposed_product(operand, d_recurrent, d_W_h)
+    add_column_sums(d_gate, d_b_x)
+    add_column_sums(d_recurrent, d_b_h)
+
+
+class LayerWeights:
+    """Views of the weights of one direction of one layer in a flat vector.
+
+    Parameters
+    ----------
+    layer : Layer
+        Whose weights.
+    vector : ndarray of shape (layout.size,)
+        The flat vector, of weights or of their gradients.
+    """
+
+    def __init__(self, layer, vector):
+        self.W_x, self.W_h, self.b_x, self.b_h = (block.view(vector) for block in layer.blocks)
+        # 1 where the recurrent bias is simply added, 0 where the cell sees to it.
+        self.added = np.array(
+            [gate not in layer.cell.inner_gates for gate in layer.cell.gates], dtype=vector.dtype
+        )
+        self.no_mask = np.empty((0, layer.n_units), dtype=vector.dtype)
+        self._turned = {}
+
+    def transposed(self, name):
+        """Return ``W_x`` or ``W_h`` with each gate's matrix transposed, as it is now."""
+        weights = getattr(self, name)
+        if name not in self._turned:
+            n_gates, n_rows, n_columns = weights.shape
+            self._turned[name] = np.empty((n_gates, n_columns, n_rows), dtype=weights.dtype)
+        np.copyto(self._turned[name], weights.transpose(0, 2, 1))
+        return self._turned[name]
+
+
+@dataclass
+class Buffers:
+    """Where one direction of one layer works on a batch; `output` is a view of `states`."""
+
+    gates: np.ndarray
+    inner: np.ndarray
+    operands: np.ndarray
+    states: np.ndarray
+    d_state: np.ndarray
+    output: np.ndarray
+    d_output: np.ndarray
+
+
+@dataclass
+class Kept:
+    """What the forward pass of one direction leaves for its backward pass."""
+
+    x: np.ndarray
+    mask: np.ndarray
+    buffers: Buffers
+
+    @property
+    def output(self):
+        """Outputs of all steps, in this direction's own order of time."""
+        return self.buffers.output
+
+
+class Layer:
+    """One direction of one layer.
+
+    Parameters
+    ----------
+    cell : Cell
+        The cell.
+    name : str
+        Prefix of its weights' names, such as ``"layer_0.forward"``.
+    n_inputs : int
+        Numbers that a step brings.
+    n_units : int
+        Units.
+    layout : ParameterLayout
+        Where its weights are added.
+    """
+
+    def __init__(self, cell, name, n_inputs, n_units, layout):
+        self.cell = cell
+        self.name = name
+        self.n_units = n_units
+        n_gates = len(cell.gates)
+        self.blocks = (
+            layout.add(f"{name}.W_x", (n_gates, n_inputs, n_units)),
+            layout.add(f"{name}.W_h", (n_gates, n_units, n_units)),
+            layout.add(f"{name}.b_x", (n_gates, n_units), is_bias=True),
+            layout.add(f"{name}.b_h", (n_gates, n_units), is_bias=True),
+        )
+
+    def initialise(self, params, rng, n_steps):
+        """Draw fresh weights for this layer into a flat vector of zeros."""
+        W_x, W_h, b_x, _ = (block.view(params) for block in self.blocks)
+        for g, gate in enumerate(self.cell.gates):
+            W_x[g] = glorot_uniform(W_x.shape[1:], rng)
+            W_h[g] = self.cell.recurrent_gain * orthogonal(self.n_units, rng)
+            b_x[g] = self.cell.initial_bias.get(gate, 0.0)
+            if gate in self.cell.memory_gates:
+                b_x[g] += chrono_bias(self.n_units, n_steps, rng)
+
+    def weights(self, params, workspace):
+        """Return the views of this layer's weights, made once for a flat vector."""
+        return workspace.keep_for(self.name, params, lambda: LayerWeights(self, params))
+
+    def _buffers(self, shape, workspace, dtype):
+        n, n_rows, H = shape.n_sequences, shape.n_rows, self.n_units
+
+        def take(key, *lengths):
+            return workspace.take((self.name, key), (*lengths, H), dtype)
+
+        def make():
+            states = take("states", len(self.cell.states), n + n_rows)
+            return Buffers(
+                gates=take("gates", len(self.cell.gates), n_rows),
+                inner=take("inner", len(self.cell.inner_gates), n_rows),
+                operands=take("operands", 1 + len(self.cell.own_operands), n_rows),
+                states=states,
+                d_state=take("d_state", len(self.cell.states), n),
+                output=states[0, n:],
+                d_output=take("d_output", n_rows),
+            )
+
+        return workspace.keep((self.name, "buffers"), (n, n_rows, dtype), make)
+
+    def forward(self, params, x, batch, mask, workspace):
+        """Run all steps of a batch.
+
+        Parameters
+        ----------
+        params : ndarray of shape (layout.size,)
+            The flat vector.
+        x : ndarray of shape (R, n_inputs)
+            What arrives at each step.
+        batch : PackedBatch
+            The sequences.
+        mask : ndarray of shape (n, H) or None
+            Recurrent dropout.
+        workspace : Workspace
+            Where the result lives.
+
+        Returns
+        -------
+        kept : Kept
+            The outputs and what `backward` needs.
+        """
+        weights = self.weights(params, workspace)
+        buffers = self._buffers(batch.shape, workspace, params.dtype)
+        buffers.states[:, : batch.n_sequences] = 0
+        mask = weights.no_mask if mask is None else mask
+        _project(x, weights.W_x, weights.b_x, weights.b_h, weights.added, buffers.gates)
+        self.cell.forward(
+            0, batch.n_steps, batch.starts, mask, weights.W_h, weights.b_h,
+            buffers.gates, buffers.inner, buffers.operands, buffers.states,
+        )  # fmt: skip
+        return Kept(x, mask, buffers)
+
+    def step(self, params, x, before):
+        """Run one step from given states.
+
+        Parameters
+        ----------
+        params : ndarray of shape (layout.size,)
+            The flat vector.
+        x : ndarray of shape (n, n_inputs)
+            What arrives.
+        before : ndarray of shape (S, n, H)
+            The states before the step.
+
+        Returns
+        -------
+        after : ndarray of shape (S, n, H)
+            The states after it.
+        """
+        cell, weights, n = self.cell, LayerWeights(self, params), x.shape[0]
+
+        def empty(*lengths):
+            return np.empty((*lengths, n, self.n_units), dtype=params.dtype)
+
+        states = np.concatenate([before, empty(len(cell.states))], axis=1)
+        gates = empty(len(cell.gates))
+        _project(x, weights.W_x, weights.b_x, weights.b_h, weights.added, gates)
+        cell.forward(
+            0, 1, np.array([0, n]), weights.no_mask, weights.W_h, weights.b_h,
+            gates, empty(len(cell.inner_gates)), empty(1 + len(cell.own_operands)), states,
+        )  # fmt: skip
+        return np.ascontiguousarray(states[:, n:])
+
+    def backward(self, params, kept, batch, walk, workspace):
+        """Turn the gates into their loss gradients, given that of the outputs in the buffers.
+
+        Parameters
+        ----------
+        params : ndarray of shape (layout.size,)
+            The flat vector.
+        kept : Kept
+            What `forward` returned; ``kept.buffers.d_output`` holds the gradient of the outputs.
+        batch : PackedBatch
+            The sequences.
+        walk : callable
+            How to walk back through time (see :mod:`skrnn.bptt`).
+        workspace : Workspace
+            The one given to `forward`.
+        """
+        W_h = self.weights(params, workspace).transposed("W_h")
+        buffers = kept.buffers
+        buffers.d_state[...] = 0
+
+        def run(first, last):
+            self.cell.backward(
+                first, last, batch.starts, kept.mask, W_h, buffers.gates, buffers.inner,
+                buffers.operands, buffers.states, buffers.d_output, buffers.d_state,
+            )  # fmt: skip
+
+        walk(run, batch, buffers.d_output, buffers.d_state)
+
+    def input_gradient(self, params, kept, workspace):
+        """Return the loss gradient of what arrived, after `backward`."""
+        d_x = workspace.take((self.name, "d_x"), kept.x.shape, params.dtype)
+        W_x = self.weights(params, workspace).transposed("W_x")
+        _input_gradient(kept.buffers.gates, W_x, d_x)
+        return d_x
+
+    def add_weight_gradient(self, kept, gate, gradient):
+        """Add the gradient of one gate's weights, after `backward`.
+
+        Parameters
+        ----------
+        kept : Kept
+            What `forward` returned.
+        gate : int
+            Which gate.
+        gradient : LayerWeights
+            Views of the flat gradient.
+        """
+        cell, buffers = self.cell, kept.buffers
+        name = cell.gates[gate]
+        operand = buffers.operands[0]
+        d_gate = d_recurrent = buffers.gates[gate]
+        if name in cell.inner_gates:
+            d_recurrent = buffers.inner[cell.inner_gates.index(name)]
+        if name in cell.own_operands:
+            operand = buffers.operands[1 + cell.own_operands.index(name)]
+        _add_gate_gradient(
+            kept.x, operand, d_gate, d_recurrent,
+            gradient.W_x[gate], gradient.W_h[gate], gradient.b_x[gate], gradient.b_h[gate],
+        )  # fmt: skip

@@ -1,0 +1,71 @@
+"""Memory that is kept from batch to batch, because fresh memory is slow memory."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+
+class Workspace:
+    """Buffers by name, and what was made of them.
+
+    A workspace belongs to one thread at a time. What it hands out is valid until the same is asked
+    for again.
+    """
+
+    def __init__(self):
+        self._buffers = {}
+        self._kept = {}
+
+    def take(self, key, shape, dtype):
+        """Return an array with undefined content.
+
+        Parameters
+        ----------
+        key : hashable
+            Name of the buffer; it grows as needed.
+        shape : tuple of int
+            Shape of the array.
+        dtype : numpy dtype
+            Its type.
+        """
+        size = prod(shape)
+        buffer = self._buffers.get(key)
+        if buffer is None or buffer.size < size or buffer.dtype != dtype:
+            buffer = self._buffers[key] = np.empty(size, dtype=dtype)
+        return buffer[:size].reshape(shape)
+
+    def keep(self, key, condition, make):
+        """Return what `make` made the last time, unless the condition has changed.
+
+        Parameters
+        ----------
+        key : hashable
+            Name of the thing.
+        condition : tuple
+            Compared with that of the last time.
+        make : callable
+            ``make()`` makes it anew.
+        """
+        kept = self._kept.get(key)
+        if kept is None or kept[0] != condition:
+            kept = self._kept[key] = (condition, make())
+        return kept[1]
+
+    def keep_for(self, key, owner, make):
+        """Return what `make` made of the very same object the last time.
+
+        Parameters
+        ----------
+        key : hashable
+            Name of the thing.
+        owner : object
+            Compared by identity.
+        make : callable
+            ``make()`` makes it anew.
+        """
+        kept = self._kept.get(key)
+        if kept is None or kept[0] is not owner:
+            kept = self._kept[key] = (owner, make())
+        return kept[1]

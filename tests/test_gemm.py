@@ -1,0 +1,240 @@
+"""The matrix product: right for every shape, the same bits however it is cut, built for any CPU."""
+
+import importlib.util
+import re
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from llvmlite import binding, ir
+
+from skrnn import _gemm, _jit
+
+each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
+compiled = pytest.mark.skipif(
+    _jit.JIT_DISABLED, reason="without the compiler NumPy multiplies, in an order of its own"
+)
+
+# Around the heights and widths of tiles, and the depth at which the product is cut.
+rows = st.sampled_from([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 23, 33])
+columns = st.sampled_from([0, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 64, 65])
+depths = st.sampled_from([0, 1, 2, 3, 8, 17, 255, 256, 257, 513])
+seeds = st.integers(0, 2**32 - 1)
+
+
+def draw(n_rows, depth, n_columns, dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    shapes = [(n_rows, depth), (depth, n_columns), (n_rows, n_columns)]
+    return [rng.normal(size=shape).astype(dtype) for shape in shapes]
+
+
+def product(A, B, C, module=_gemm):
+    """``C + A @ B`` by the kernel, written into a frame of NaN that must stay as it is."""
+    frame = np.full((C.shape[0] + 2, C.shape[1] + 4), np.nan, dtype=C.dtype)
+    inside = frame[1:-1, 2:-2]
+    inside[...] = C
+    result = inside.copy()
+    module.add_product(A, B, result)
+    if C.size:
+        # Rows of one array among columns of others, as in a layer of two directions.
+        module.add_product(A, B, inside)
+        np.testing.assert_array_equal(inside, result)
+        inside[...] = np.nan
+        assert np.isnan(frame).all()
+    return result
+
+
+def transposed_product(A, B, C, module=_gemm):
+    result = C.copy()
+    module.add_transposed_product(np.ascontiguousarray(A.T), B, result)
+    return result
+
+
+def assert_right(actual, A, B, C):
+    """Within the rounding of a chain of multiply-adds."""
+    exact = C.astype(np.longdouble) + A.astype(np.longdouble) @ B.astype(np.longdouble)
+    size = np.abs(C).astype(np.longdouble) + np.abs(A.astype(np.longdouble)) @ np.abs(B)
+    bound = (A.shape[1] + 1) * np.finfo(C.dtype).eps * size
+    assert (np.abs(actual - exact) <= bound).all()
+
+
+@each_dtype
+@given(n_rows=rows, depth=depths, n_columns=columns, seed=seeds)
+@example(n_rows=1, depth=1, n_columns=1, seed=0)
+@example(n_rows=33, depth=513, n_columns=65, seed=0)
+def test_products_are_numpys(dtype, n_rows, depth, n_columns, seed):
+    A, B, C = draw(n_rows, depth, n_columns, dtype, seed)
+    assert_right(product(A, B, C), A, B, C)
+    assert_right(transposed_product(A, B, C), A, B, C)
+
+
+@each_dtype
+@pytest.mark.parametrize("n_rows", range(1, 34))
+def test_every_number_of_rows(dtype, n_rows):
+    """Tall tiles, short ones, and what is left between them."""
+    for n_columns in (1, 16, 37):
+        A, B, C = draw(n_rows, 5, n_columns, dtype)
+        assert_right(product(A, B, C), A, B, C)
+        assert_right(transposed_product(A, B, C), A, B, C)
+
+
+@compiled
+@each_dtype
+@given(n_rows=rows.filter(bool), depth=depths, n_columns=columns, seed=seeds)
+def test_a_row_has_the_same_bits_alone(dtype, n_rows, depth, n_columns, seed):
+    A, B, C = draw(n_rows, depth, n_columns, dtype, seed)
+    together = product(A, B, C)
+    np.testing.assert_array_equal(transposed_product(A, B, C), together)
+    for i in {0, n_rows // 2, n_rows - 1}:
+        one = slice(i, i + 1)
+        np.testing.assert_array_equal(product(A[one], B, C[one]), together[one])
+        np.testing.assert_array_equal(transposed_product(A[one], B, C[one]), together[one])
+
+
+@compiled
+@each_dtype
+@given(n_rows=rows, depth=depths, n_columns=columns.filter(bool), seed=seeds)
+def test_a_column_has_the_same_bits_alone(dtype, n_rows, depth, n_columns, seed):
+    A, B, C = draw(n_rows, depth, n_columns, dtype, seed)
+    together = product(A, B, C)
+    for j in {0, n_columns // 2, n_columns - 1}:
+        one = slice(j, j + 1)
+        alone = product(A, np.ascontiguousarray(B[:, one]), np.ascontiguousarray(C[:, one]))
+        np.testing.assert_array_equal(alone, together[:, one])
+
+
+@compiled
+def test_each_element_is_one_chain_of_fused_multiply_adds():
+    """In the order of the shared dimension: float64 rounds the exact sum of each link once."""
+    A, B, C = draw(5, 300, 19, np.float32)
+    expected = C.copy()
+    for k in range(A.shape[1]):
+        link = A[:, k : k + 1].astype(np.float64) * B[k].astype(np.float64)  # exact
+        expected = (expected + link).astype(np.float32)
+    # Rounding twice, to float64 and on to float32, differs from rounding once very rarely.
+    assert np.mean(product(A, B, C) == expected) > 0.99
+
+
+@compiled
+@each_dtype
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_stays_in_its_row_and_column(dtype, bad):
+    A, B, C = draw(9, 7, 21, dtype)
+    A[4, 3] = bad
+    result = product(A, B, C)
+    assert not np.isfinite(result[4]).any()
+    assert np.isfinite(np.delete(result, 4, axis=0)).all()
+    A[4, 3], B[2, 20] = 1, bad
+    result = product(A, B, C)
+    assert not np.isfinite(result[:, 20]).any()
+    assert np.isfinite(result[:, :20]).all()
+
+
+# Other machines -----------------------------------------------------------------------------------
+
+CPUS = {
+    "avx512": ("x86_64-unknown-linux-gnu", "skylake-avx512", {"avx512f": True, "avx2": True}),
+    "avx2": ("x86_64-unknown-linux-gnu", "haswell", {"avx512f": False, "avx2": True, "avx": True}),
+    "sse2": ("x86_64-unknown-linux-gnu", "x86-64", {"sse2": True, "avx": False}),
+    "neon": ("aarch64-unknown-linux-gnu", "generic", {"neon": True}),
+}
+each_cpu = pytest.mark.parametrize("cpu", CPUS)
+
+
+def tile_for(cpu, monkeypatch):
+    monkeypatch.setattr(_gemm.llvm, "get_host_cpu_features", lambda: CPUS[cpu][2])
+    return _gemm._host_tile()
+
+
+def build(cpu, vector_bytes, height, element, masked):
+    """Machine code of one tile for a CPU that need not be this one."""
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
+    triple, name, _ = CPUS[cpu]
+    try:
+        target = binding.Target.from_triple(triple)
+    except RuntimeError:
+        pytest.skip(f"this LLVM cannot build for {triple}")
+    machine = target.create_target_machine(cpu=name, opt=3)
+    module = ir.Module()
+    module.triple = triple
+    kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * 10)
+    function = ir.Function(module, kind, "tile")
+    builder = ir.IRBuilder(function.append_basic_block())
+    lanes = 2 * vector_bytes // (4 if isinstance(element, ir.FloatType) else 8)
+    _gemm._emit_tile(builder, element, height, lanes, list(function.args), masked)
+    builder.ret_void()
+    parsed = binding.parse_assembly(str(module))
+    parsed.verify()
+    options = binding.create_pipeline_tuning_options(speed_level=3)
+    binding.create_pass_builder(machine, options).getModulePassManager().run(
+        parsed, binding.create_pass_builder(machine, options)
+    )
+    return machine.emit_assembly(parsed).splitlines()
+
+
+each_element = pytest.mark.parametrize("element", [ir.FloatType(), ir.DoubleType()], ids=str)
+
+
+@each_element
+@each_cpu
+def test_every_tile_builds_for_every_cpu(cpu, element, monkeypatch):
+    vector_bytes, tall = tile_for(cpu, monkeypatch)
+    for height in (tall, _gemm.SHORT, 1):
+        for masked in (False, True):
+            assert build(cpu, vector_bytes, height, element, masked)
+
+
+@each_element
+@pytest.mark.parametrize("cpu", ["avx512", "avx2", "neon"])
+def test_the_tall_tile_keeps_its_sums_in_registers(cpu, element, monkeypatch):
+    """Twice as many fused multiply-adds as rows in the loop, and no trip to the stack."""
+    vector_bytes, tall = tile_for(cpu, monkeypatch)
+    lines = build(cpu, vector_bytes, tall, element, masked=False)
+    fused = [i for i, line in enumerate(lines) if re.search(r"\t(vfmadd|fmla)", line)]
+    assert len(fused) == 2 * tall
+    loop = lines[fused[0] : fused[-1]]
+    assert not [line for line in loop if re.search(r"\(%rsp\)|\[sp|call", line)]
+
+
+def test_a_host_that_llvm_does_not_know_gets_the_smallest_tile(monkeypatch):
+    def unknown():
+        raise RuntimeError("no features here")
+
+    monkeypatch.setattr(_gemm.llvm, "get_host_cpu_features", unknown)
+    assert _gemm._host_tile() == (16, 6)
+
+
+def module_for(cpu, monkeypatch):
+    """A second copy of the module with another CPU's tiles, compiled here and never cached."""
+    features = CPUS[cpu][2]
+    monkeypatch.setattr(binding, "get_host_cpu_features", lambda: features)
+    monkeypatch.setattr(_jit, "jit", numba.njit(**_jit._FLAGS))
+    spec = importlib.util.spec_from_file_location(f"skrnn_gemm_{cpu}", _gemm.__file__)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@compiled
+@pytest.mark.parametrize(
+    ("cpu", "dtype"), [("avx512", np.float64), ("avx2", np.float32), ("sse2", np.float64)]
+)
+def test_the_tiles_of_other_machines_give_the_same_bits(cpu, dtype, monkeypatch):
+    module = module_for(cpu, monkeypatch)
+    if (module.VECTOR_BYTES, module.TALL) == (_gemm.VECTOR_BYTES, _gemm.TALL):
+        pytest.skip("these are this machine's own tiles, which the other tests cover")
+    for n_rows, depth, n_columns in [
+        (1, 3, 40),
+        (5, 17, 9),
+        (23, 260, 37),
+        (13, 2, 1),
+        (8, 64, 64),
+    ]:
+        A, B, C = draw(n_rows, depth, n_columns, dtype)
+        np.testing.assert_array_equal(product(A, B, C, module), product(A, B, C))
+        np.testing.assert_array_equal(
+            transposed_product(A, B, C, module), transposed_product(A, B, C)
+        )
