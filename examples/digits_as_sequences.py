@@ -4,10 +4,11 @@ An image of 8 x 8 pixels becomes a sequence of 8 steps with 8 channels: the netw
 as through a slit that moves down. Every cell of the library reads it, and one network reads it in
 both directions.
 
-Look at the table with sober eyes. On images this small a logistic regression on all 64 pixels is
-hard to beat, and a plain neural network does as well as any recurrent one: nothing here needs a
-memory, and the order of the rows is only a detour. The point is how to bring data that is not a
-time series into the form of sequences, and how little changes from cell to cell.
+Look at the table with sober eyes: on 719 test images a difference of one percent is chance. With
+images this small a logistic regression on all 64 pixels is hard to beat, and the recurrent networks
+come out level or a little ahead, with many more weights: nothing here needs a long memory. The
+point is how to bring data that is no time series into the form of sequences, and how little it
+takes to change the cell.
 """
 
 import time
@@ -30,9 +31,8 @@ print(f"{len(X_train)} images to learn from, {len(X_test)} to test on.\n")
 models = {
     "most frequent digit": DummyClassifier(),
     "logistic regression, 64 pixels": LogisticRegression(max_iter=1000),
-    "MLPClassifier, 64 pixels": MLPClassifier((64,), max_iter=300, random_state=0),
-    "vanilla, tanh": RNNClassifier(cell="rnn"),
-    "vanilla, ReLU": RNNClassifier(cell="rnn", activation="relu"),
+    "MLPClassifier, 64 pixels": MLPClassifier((64,), learning_rate_init=0.01, random_state=0),
+    "vanilla": RNNClassifier(cell="rnn"),
     "LSTM": RNNClassifier(cell="lstm"),
     "GRU": RNNClassifier(cell="gru"),
     "GRU, both directions": RNNClassifier(cell="gru", bidirectional=True),

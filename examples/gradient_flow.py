@@ -1,14 +1,15 @@
 """Why the vanilla cell forgets: the gradient on its way back through time.
 
-The task needs a long memory. The first of 60 symbols is one of four letters, 59 distracting symbols
-follow, and at the end the network has to say which letter it was. To learn that, the gradient of
-the loss has to travel back over all 60 steps.
+The adding problem needs a long memory. Each of 60 steps brings a random number between 0 and 1;
+two of them are marked, one in each half, and after the last step the network has to say their sum.
+Always saying 1 gives a mean squared error of 1/6. To do better, the gradient of the loss has to
+travel back to the marked steps.
 
-Look at the table: how much of the gradient at the last step is left at the first. In the vanilla
-network it shrinks at every step, and by the first nothing is left to learn from: it stays near
-the baseline, however long it trains. The gates of LSTM and GRU keep a path open. In the picture a
-line that falls to the left is a vanishing gradient. (In the right-hand panel the lines of LSTM and
-GRU lie low as a whole because their loss is almost zero; what counts is the slope.)
+Look at the table: the share of the gradient at the last step that arrives at the first one. In the
+vanilla network it shrinks with every step, so there is hardly anything to learn from, and the
+error stays where it is. The gates of LSTM and GRU keep a path open once they have learned to.
+In the picture, a line that falls to the left is a vanishing gradient. What counts is its slope:
+a solved task pushes a line down as a whole, for its loss is almost zero.
 
 Run with ``--save picture.png`` to write the picture to a file.
 """
@@ -16,42 +17,43 @@ Run with ``--save picture.png`` to write the picture to a file.
 import argparse
 
 import numpy as np
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import mean_squared_error
 
-from skrnn import GradientFlowDisplay, RNNClassifier
+from skrnn import GradientFlowDisplay, RNNRegressor
 
 CELLS = {"rnn": "vanilla", "lstm": "LSTM", "gru": "GRU"}
-N_LETTERS, N_STEPS = 4, 60
+STAGES = {"After 1 epoch": 1, "After 15 epochs": 15}
 
 
-def make_recall(n_sequences, seed):
-    """Return one-hot symbols, float32 (n_sequences, N_STEPS, 8), and the first symbol of each."""
+def make_adding(n_sequences, n_steps, seed):
+    """Return (number, marked or not) at each step, and the sum of the two marked numbers."""
     rng = np.random.default_rng(seed)
-    symbols = rng.integers(N_LETTERS, 2 * N_LETTERS, (n_sequences, N_STEPS))
-    symbols[:, 0] = rng.integers(0, N_LETTERS, n_sequences)
-    return np.eye(2 * N_LETTERS, dtype=np.float32)[symbols], symbols[:, 0]
+    X = np.zeros((n_sequences, n_steps, 2), dtype=np.float32)
+    X[:, :, 0] = rng.random((n_sequences, n_steps))
+    sequence, half = np.arange(n_sequences), n_steps // 2
+    first = rng.integers(0, half, n_sequences)
+    second = rng.integers(half, n_steps, n_sequences)
+    X[sequence, first, 1] = X[sequence, second, 1] = 1
+    return X, X[sequence, first, 0] + X[sequence, second, 0]
 
 
-def fit(cell, max_iter, X, y):
-    model = RNNClassifier(cell=cell, hidden_layer_sizes=(32,), max_iter=max_iter, random_state=0)
-    return model.fit(X, y)
-
-
-def draw(panels, X, y, path):
+def draw(models, X, y, path):
     """Draw one panel for each stage of training, with one line for each cell."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(panels), figsize=(10, 4), sharey=True, layout="constrained")
-    for ax, (title, models) in zip(axes, panels.items(), strict=True):
-        for cell, model in models.items():
-            GradientFlowDisplay.from_estimator(model, X, y, ax=ax, name=CELLS[cell])
-        ax.set_title(title)
-    axes[0].legend([*CELLS.values()], title="cell", loc="lower right")
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
+    for ax, stage in zip(axes, STAGES, strict=True):
+        for cell, name in CELLS.items():
+            GradientFlowDisplay.from_estimator(models[stage, cell], X, y, ax=ax, name=name)
+        ax.set_title(stage)
+    axes[0].legend(axes[0].lines, CELLS.values(), loc="lower right")
     axes[1].get_legend().remove()
     axes[1].set_ylabel("")
     if path:
         figure.savefig(path, dpi=150)
         print(f"\nPicture written to {path}.")
-    elif plt.get_backend().lower() != "agg":  # a display is there
+    elif plt.get_backend().lower() != "agg":  # there is a display
         plt.show()
 
 
@@ -59,20 +61,32 @@ parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--save", metavar="PATH", help="write the picture to this file")
 path = parser.parse_args().save
 
-X_train, y_train = make_recall(1500, seed=0)
-X_test, y_test = make_recall(500, seed=1)
-panels = {"After 1 epoch": {}, "After 40 epochs": {}}
-print(f"Which of {N_LETTERS} letters came first, {N_STEPS} steps ago?")
-print(f"Accuracy of always saying the most frequent: {np.bincount(y_test).max() / 500:.3f}\n")
-print("cell      epochs   accuracy   gradient at the first step / at the last")
+X_train, y_train = make_adding(3000, 60, seed=0)
+X_test, y_test = make_adding(500, 60, seed=1)
+linear = LinearRegression().fit(X_train.reshape(3000, -1), y_train)
+print("Mean squared error of the sum of two marked numbers among 60")
+print(f"  always saying the mean           {np.mean((y_test - y_train.mean()) ** 2):.4f}")
+error = mean_squared_error(y_test, linear.predict(X_test.reshape(500, -1)))
+print(f"  linear regression on all numbers {error:.4f}\n")
+
+print("cell      epochs   squared error   gradient at first step / at last")
+models = {}
 for cell, name in CELLS.items():
-    for title, max_iter in zip(panels, (1, 40), strict=True):
-        model = panels[title][cell] = fit(cell, max_iter, X_train, y_train)
+    for stage, max_iter in STAGES.items():
+        model = RNNRegressor(
+            cell=cell,
+            hidden_layer_sizes=(32,),
+            batch_size=32,
+            learning_rate_init=0.01,
+            max_iter=max_iter,
+            random_state=0,
+        )
+        models[stage, cell] = model.fit(X_train, y_train)
         norms = model.gradient_flow(X_test, y_test).norms[0, 0]  # first layer, forward direction
-        accuracy = model.score(X_test, y_test)
-        print(f"{name:8s}  {max_iter:6d}   {accuracy:8.3f}   {norms[0] / norms[-1]:10.1e}")
+        error = mean_squared_error(y_test, model.predict(X_test))
+        print(f"{name:8s}  {max_iter:6d}   {error:13.4f}   {norms[0] / norms[-1]:12.1e}")
 
 try:
-    draw(panels, X_test, y_test, path)
+    draw(models, X_test, y_test, path)
 except ImportError as error:  # matplotlib is an extra
     print(f"\nNo picture: {error}")

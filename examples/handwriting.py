@@ -5,9 +5,9 @@ A model on flat rows needs a fixed number of columns, hence one model a length. 
 reads sequences of any length, so one network is trained on all beginnings of all digits at once:
 a plain list of arrays with 2 to 8 rows.
 
-Look at the table: the one network against a logistic regression trained for just that length, and
-at what happens to a network that saw only complete digits. Below it, one digit is read point by
-point.
+Look at the table. The one network stays far ahead of seven logistic regressions and close to seven
+plain neural networks, each of them trained for just one length; a recurrent network that saw only
+complete digits is lost before the last points. Below it, one digit is read point by point.
 
 Data: Alpaydin and Alimoglu, UCI Machine Learning Repository, CC BY 4.0 (see data/README.md).
 """
@@ -42,7 +42,7 @@ print("\nAccuracy on 800 digits by other people, after so many points:")
 print("points   logistic, one a length   MLP, one a length   RNN, complete   RNN, beginnings")
 for n_points in LENGTHS:
     logistic = LogisticRegression(max_iter=1000).fit(flat(X_train, n_points), y_train)
-    mlp = MLPClassifier(64, max_iter=60, early_stopping=True, random_state=0)
+    mlp = MLPClassifier(64, learning_rate_init=0.01, max_iter=300, random_state=0)
     mlp.fit(flat(X_train, n_points), y_train)
     print(
         f"{n_points:6d}   {logistic.score(flat(X_test, n_points), y_test):22.3f}"
@@ -51,13 +51,13 @@ for n_points in LENGTHS:
         f"   {early.score(X_test[:, :n_points], y_test):15.3f}"
     )
 
-digit = np.flatnonzero(y_test == 4)[0]
-print(f"\nA {y_test[digit]}, point by point (the two best guesses of the second network):")
+digit = np.flatnonzero(y_test == 9)[3]
+print(f"\nA {y_test[digit]}, point by point, with the two best guesses of the second network:")
 state = early.init_state()
 for n_points, point in enumerate(X_test[digit], start=1):
     probabilities, state = early.step(point, state, response_method="predict_proba")
     best, second = np.argsort(-probabilities[0])[:2]
     print(
-        f"  {n_points} points:  {best} at {probabilities[0, best]:4.0%}"
+        f"  point {n_points}:  {best} at {probabilities[0, best]:4.0%}"
         f"   {second} at {probabilities[0, second]:4.0%}"
     )

@@ -57,7 +57,7 @@ for utterance in X_test[:50]:
 print(f"{n_equal} of {n_steps} equal to the last bit.\n")
 
 frames = np.concatenate(X_test)[:3000]
-print("Time of a step, median and 99th percentile of 3000")
+print("Time of a step for so many streams, median and 99th percentile of 3000:")
 for n_streams in (1, 32):
     state, seconds = model.init_state(n_streams), []
     for frame in frames:
@@ -66,4 +66,4 @@ for n_streams in (1, 32):
         _, state = model.step(x, state)
         seconds.append(time.perf_counter() - started)
     median, worst = 1e6 * np.percentile(seconds, [50, 99])
-    print(f"  {n_streams:2d} streams side by side: {median:4.0f} µs, {worst:4.0f} µs")
+    print(f"  {n_streams:2d} at once: {median:4.0f} µs, {worst:4.0f} µs")

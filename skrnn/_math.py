@@ -72,19 +72,19 @@ _ROUND_SINGLE, _ROUND_DOUBLE = 12582912.0, 6755399441055744.0
 
 
 @jit
-def _exp_single(r):
-    """Taylor series of exp to degree 7: below 0.1 ulp from the truth for ``|r| <= ln(2) / 2``."""
+def _expm1_single(r):
+    """Taylor series of exp - 1 to degree 7: below 0.1 ulp of exp for ``|r| <= ln(2) / 2``."""
     p = _fused(_typed(r, 1 / 5040), r, _typed(r, 1 / 720))
     p = _fused(p, r, _typed(r, 1 / 120))
     p = _fused(p, r, _typed(r, 1 / 24))
     p = _fused(p, r, _typed(r, 1 / 6))
     p = _fused(p, r, _typed(r, 0.5))
-    return _fused(_fused(p, r, _typed(r, 1.0)), r, _typed(r, 1.0))
+    return _fused(p, r * r, r)
 
 
 @jit
-def _exp_double(r):
-    """Taylor series of exp to degree 13: below 0.1 ulp from the truth for ``|r| <= ln(2) / 2``."""
+def _expm1_double(r):
+    """Taylor series of exp - 1 to degree 13: below 0.1 ulp of exp for ``|r| <= ln(2) / 2``."""
     p = _fused(_typed(r, 1 / 6227020800), r, _typed(r, 1 / 479001600))
     p = _fused(p, r, _typed(r, 1 / 39916800))
     p = _fused(p, r, _typed(r, 1 / 3628800))
@@ -96,22 +96,35 @@ def _exp_double(r):
     p = _fused(p, r, _typed(r, 1 / 24))
     p = _fused(p, r, _typed(r, 1 / 6))
     p = _fused(p, r, _typed(r, 0.5))
-    return _fused(_fused(p, r, _typed(r, 1.0)), r, _typed(r, 1.0))
+    return _fused(p, r * r, r)
+
+
+@jit
+def _shift(like):
+    return _typed(like, _ROUND_SINGLE) if _is_single(like) else _typed(like, _ROUND_DOUBLE)
+
+
+@jit
+def _expm1_of_rest(x, n):
+    """Return ``exp(x - n ln 2) - 1`` for the integer `n` nearest to ``x / ln 2``."""
+    if _is_single(x):
+        r = _fused(n, _typed(x, -_LN2_HIGH_SINGLE), x)
+        return _expm1_single(_fused(n, _typed(x, -_LN2_LOW_SINGLE), r))
+    r = _fused(n, _typed(x, -_LN2_HIGH_DOUBLE), x)
+    return _expm1_double(_fused(n, _typed(x, -_LN2_LOW_DOUBLE), r))
 
 
 @jit
 def _exp(x):
+    # Past these ends the result is an exact zero or infinity; a NaN passes both tests.
     if _is_single(x):
-        # Past these ends the result is an exact zero or infinity; a NaN passes both tests.
-        low, high, shift = _typed(x, -104.0), _typed(x, 89.0), _typed(x, _ROUND_SINGLE)
-        ln2_high, ln2_low = _typed(x, -_LN2_HIGH_SINGLE), _typed(x, -_LN2_LOW_SINGLE)
+        low, high = _typed(x, -104.0), _typed(x, 89.0)
     else:
-        low, high, shift = _typed(x, -746.0), _typed(x, 710.0), _typed(x, _ROUND_DOUBLE)
-        ln2_high, ln2_low = _typed(x, -_LN2_HIGH_DOUBLE), _typed(x, -_LN2_LOW_DOUBLE)
+        low, high = _typed(x, -746.0), _typed(x, 710.0)
     bounded = low if x < low else (high if x > high else x)
+    shift = _shift(x)
     n = _fused(bounded, _typed(x, _LOG2_E), shift) - shift
-    r = _fused(n, ln2_low, _fused(n, ln2_high, bounded))
-    p = _exp_single(r) if _is_single(x) else _exp_double(r)
+    p = _expm1_of_rest(bounded, n) + _typed(x, 1.0)
     # Two factors, each a normal number, reach the subnormal results and the infinity.
     half = _fused(n, _typed(x, 0.5), shift)
     rest = n - (half - shift)
@@ -126,38 +139,16 @@ def _logistic(x):
 
 
 @jit
-def _tanh_small_single(x, s):
-    """Cephes' polynomial for ``|x| < 0.625``, `s` the square of `x`."""
-    p = _fused(_typed(x, -5.70498872745e-3), s, _typed(x, 2.06390887954e-2))
-    p = _fused(p, s, _typed(x, -5.37397155531e-2))
-    p = _fused(p, s, _typed(x, 1.33314422036e-1))
-    p = _fused(p, s, _typed(x, -3.33332819422e-1))
-    return _fused(p * s, x, x)
-
-
-@jit
-def _tanh_small_double(x, s):
-    """Cephes' rational function for ``|x| < 0.625``, `s` the square of `x`."""
-    p = _fused(_typed(x, -9.64399179425052238628e-1), s, _typed(x, -9.92877231001918586564e1))
-    p = _fused(p, s, _typed(x, -1.61468768441708447952e3))
-    q = _fused(_typed(x, 1.0), s, _typed(x, 1.12811678491632931402e2))
-    q = _fused(q, s, _typed(x, 2.23548839060100448583e3))
-    q = _fused(q, s, _typed(x, 4.84406305325125486048e3))
-    return _fused(x * s, p / q, x)
-
-
-@jit
 def _tanh(x):
+    """Return ``u / (u + 2)`` for u = exp(2 |x|) - 1, which keeps small arguments exact."""
+    limit, shift = _typed(x, 20.0), _shift(x)
     size = abs(x)
-    bounded = _typed(x, 20.0) if size > _typed(x, 20.0) else size
-    large = _typed(x, 1.0) - _typed(x, 2.0) / (_exp(bounded + bounded) + _typed(x, 1.0))
-    large = -large if x < _typed(x, 0.0) else large
-    inner = _typed(x, 0.0) if size > _typed(x, 1.0) else x
-    if _is_single(x):
-        small = _tanh_small_single(inner, inner * inner)
-    else:
-        small = _tanh_small_double(inner, inner * inner)
-    return small if size < _typed(x, 0.625) else large
+    twice = (limit if size > limit else size) * _typed(x, 2.0)
+    shifted = _fused(twice, _typed(x, _LOG2_E), shift)
+    power = _power_of_two(shifted)
+    u = _fused(_expm1_of_rest(twice, shifted - shift), power, power - _typed(x, 1.0))
+    result = u / (u + _typed(x, 2.0))
+    return -result if x < _typed(x, 0.0) else result
 
 
 def _exp_plain(x):

@@ -171,7 +171,7 @@ class Layer:
                 d_output=take("d_output", n_rows),
             )
 
-        return workspace.keep((self.name, "buffers"), (n, n_rows, dtype), make)
+        return workspace.keep((self.name, "buffers"), (n, n_rows, H, dtype), make)
 
     def forward(self, params, x, batch, mask, workspace):
         """Run all steps of a batch.

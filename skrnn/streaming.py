@@ -111,6 +111,12 @@ class Streaming:
         _check_state(state, network, params.dtype)
         x = _check_step(x, (state.n_sequences, network.n_channels), params.dtype)
         layers, output = network.step(params, x, state.layers)
+        if not all_finite(output):
+            row = int(np.isfinite(output).all(axis=1).argmin())
+            raise ValueError(
+                f"The network overflows {params.dtype} in sequence {row}: the values of x are too "
+                "far from those seen in fit. Scale them, for example with skrnn.SequenceScaler."
+            )
         n_steps = state.n_steps + 1
         kept, pooled = POOLINGS[network.pooling].stream(output, state.pooled, n_steps)
         after = RNNState(layers, kept, n_steps)

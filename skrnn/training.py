@@ -73,11 +73,15 @@ class History:
             score, validation_loss = validation
             self.validation_scores.append(score)
             self.validation_losses.append(validation_loss)
-            highest = -np.inf if self.best_score is None else self.best_score
-            stalled = score < highest + tolerance
-            best = score > highest or (
-                score == highest and validation_loss < self._best_validation_loss
-            )
+            lowest = self._best_validation_loss
+            if np.isnan(score):
+                # As the R² of a single sequence is: the loss decides alone.
+                stalled = validation_loss > lowest - tolerance
+                best = validation_loss < lowest
+            else:
+                highest = -np.inf if self.best_score is None else self.best_score
+                stalled = score < highest + tolerance
+                best = score > highest or (score == highest and validation_loss < lowest)
             if best:
                 self.best_score, self._best_validation_loss = score, validation_loss
         self.best_loss = min(self.best_loss, loss)
@@ -190,6 +194,7 @@ class StochasticTraining:
             The weights to use.
         """
         settings, converged = self.settings, False
+        start, n_before = params.copy(), history.n_epochs
         try:
             for epoch in range(settings.max_iter):
                 started = time.perf_counter()
@@ -206,7 +211,10 @@ class StochasticTraining:
                     break
         except KeyboardInterrupt:
             _warn_interrupted(history)
-            return params if history.best_params is None else history.best_params
+            if history.best_epoch > n_before:
+                return history.best_params
+            # No epoch of this run has ended well; losses of earlier runs were of other data.
+            return params if np.isfinite(params).all() else start
         if not converged and self.schedule.stops_on_plateau and settings.max_iter > 1:
             warnings.warn(
                 f"Stochastic optimizer: maximum iterations ({settings.max_iter}) reached and the "

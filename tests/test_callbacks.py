@@ -2,6 +2,7 @@
 
 import copy
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -69,9 +70,10 @@ def test_each_epoch_begins_and_ends(data, solver):
     model = classifier(solver=solver).set_callbacks(recorder).fit(*data)
     assert n_epochs(recorder) == model.n_iter_ == len(model.loss_curve_)
     assert recorder.events.count(("begin", "epoch")) == model.n_iter_
-    assert recorder.events[0] == ("setup", "fit")
-    assert recorder.events[-1] == ("teardown", "fit")
-    assert len(recorder.scores) == model.n_iter_
+    assert recorder.events[:2] == [("setup", "fit"), ("begin", "fit")]
+    assert recorder.events[-2:] == [("end", "fit"), ("teardown", "fit")]
+    assert len(recorder.scores) == model.n_iter_ + 1
+    assert recorder.scores[-1] == model.score(*data)
 
 
 def test_callbacks_see_a_usable_model_of_that_epoch(data):
@@ -81,8 +83,17 @@ def test_callbacks_see_a_usable_model_of_that_epoch(data):
     np.testing.assert_array_equal(recorder.fitted.predict_proba(X), model.predict_proba(X))
     np.testing.assert_array_equal(recorder.fitted.classes_, [0, 1])
     assert recorder.metadata is None
-    recorder.fitted.weights_["head.b_y"][...] = 7  # a copy: the model is not touched
-    assert not (model.weights_["head.b_y"] == 7).any()
+
+
+def test_callbacks_cannot_disturb_training(data):
+    class Meddler(Recorder):
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+            if context.task_name == "epoch" and fitted_estimator is not None:
+                fitted_estimator.weights_["head.b_y"][...] = 7
+
+    X, y = data
+    model = classifier().set_callbacks(Meddler()).fit(X, y)
+    np.testing.assert_array_equal(model.predict_proba(X), classifier().fit(X, y).predict_proba(X))
 
 
 def test_callbacks_get_the_weights(data):
@@ -116,14 +127,19 @@ def test_a_regressor_is_watched_too(data):
     recorder = Recorder()
     model = RNNRegressor(3, max_iter=3, early_stopping=True).set_callbacks(recorder)
     model.fit(data[0], data[1] * 1e4)
-    assert len(recorder.scores) == 3
+    assert len(recorder.scores) == 3 + 1
     assert np.isfinite(recorder.scores).all()
     assert len(model.validation_scores_) == 3
 
 
 def test_callbacks_of_a_failed_fit_are_torn_down(data):
     X, y = data
-    recorder = Recorder()
+
+    class Plain(Recorder):
+        def on_fit_task_end(self, estimator, context):
+            self.events.append(("end", context.task_name))
+
+    recorder = Plain()
     model = classifier(solver="sgd", learning_rate_init=1e30, max_grad_norm=None, cell="rnn")
     model.set_params(activation="relu").set_callbacks(recorder)
     with pytest.raises(ValueError, match="diverged"):
@@ -168,9 +184,9 @@ def test_scoring_monitor(data, solver):
     monitor = ScoringMonitor(scoring=["accuracy", "neg_log_loss"])
     model = classifier(solver=solver).set_callbacks(monitor).fit(X, y)
     log = monitor.get_logs().data_as_pandas
-    assert len(log) == model.n_iter_
-    assert (log["task_name"] == "epoch").all()
-    assert log["accuracy"].iloc[-1] == model.score(X, y)
+    epochs = log[log["task_name"] == "epoch"]
+    assert len(epochs) == len(log) - 1 == model.n_iter_  # one is of the whole fit
+    assert (log.groupby("task_name")["accuracy"].last() == model.score(X, y)).all()
     assert np.isfinite(log["neg_log_loss"]).all()
 
 
@@ -187,7 +203,7 @@ def test_scoring_monitor_in_a_pipeline(data):
     monitor = ScoringMonitor(scoring="accuracy")
     model = make_pipeline(SequenceScaler(), classifier().set_callbacks(monitor)).fit(*data)
     log = monitor.get_logs().data_as_pandas
-    assert len(log) == 4
+    assert (log["task_name"] == "epoch").sum() == 4
     assert log["accuracy"].iloc[-1] == model.score(*data)
 
 
@@ -198,7 +214,8 @@ def test_scoring_monitor_in_a_search(data, n_jobs):
     grid = {"rnnclassifier__hidden_layer_sizes": [2, 3]}
     search = GridSearchCV(model, grid, cv=2, n_jobs=n_jobs, error_score="raise").fit(*data)
     log = monitor.get_logs().data_as_pandas
-    assert len(log) == 4 * (2 * 2 + 1)  # epochs of each candidate and fold, and of the refit
+    n_fits = 2 * 2 + 1  # of each candidate and fold, and the last
+    assert log["task_name"].value_counts()["epoch"] == 4 * n_fits
     assert log["accuracy"].between(0, 1).all()
     assert search.predict(data[0]).shape == (24,)
 
@@ -215,7 +232,9 @@ def test_progress_bar(data, capsys, solver):
 def test_progress_bar_in_a_pipeline(data, capsys):
     pytest.importorskip("rich")
     model = make_pipeline(SequenceScaler(), classifier())
-    model.set_callbacks(ProgressBar(max_propagation_depth=None)).fit(*data)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The estimator SequenceScaler does not support")
+        model.set_callbacks(ProgressBar(max_propagation_depth=None)).fit(*data)
     printed = capsys.readouterr().out
     assert "Pipeline - fit" in printed
     assert "RNNClassifier - fit" in printed

@@ -163,13 +163,13 @@ class Cell:
                 f"Cell {self.name!r}: missing `{part}`: pass a function of the arguments "
                 f"({', '.join(expected)}), decorated with skrnn.cells.jit; got {kernel!r}."
             )
-        code = getattr(getattr(kernel, "py_func", kernel), "__code__", None)
-        takes_any = code is not None and code.co_flags & inspect.CO_VARARGS
-        if code is not None and not takes_any and code.co_argcount != len(expected):
+        try:
+            inspect.signature(getattr(kernel, "py_func", kernel)).bind(*expected)
+        except TypeError as error:
             raise TypeError(
-                f"Cell {self.name!r}: `{part}` takes {code.co_argcount} arguments, but the "
-                f"contract has {len(expected)}: ({', '.join(expected)})."
-            )
+                f"Cell {self.name!r}: `{part}` does not take the {len(expected)} arguments of the "
+                f"contract, ({', '.join(expected)}): {error}."
+            ) from None
 
     def __repr__(self):
         return f"Cell({self.name!r}, gates={self.gates!r}, states={self.states!r})"

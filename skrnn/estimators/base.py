@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skrnn import bptt, inference, solvers
@@ -18,9 +21,10 @@ from skrnn.estimators.callbacks import EpochCallbacks
 from skrnn.estimators.canonical import merge_repeated
 from skrnn.estimators.parameters import CONSTRAINTS, check_hidden_layer_sizes
 from skrnn.estimators.weights import WeightAccess
+from skrnn.layouts import frame_ids
 from skrnn.network import Network
 from skrnn.objective import Dropout, Objective
-from skrnn.sequences import Sequences
+from skrnn.sequences import Sequences, all_finite, is_pandas
 from skrnn.streaming import Streaming
 from skrnn.threads import Threads
 from skrnn.training import History, Settings, StochasticTraining, train_lbfgs
@@ -40,6 +44,16 @@ def unchanged_on_error(estimator):
                 del attributes[name]
         attributes.update(before)
         raise
+
+
+def works_in_batches(estimator):
+    """Tell `available_if` that there is a `partial_fit`."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError(
+            "partial_fit needs a solver that works in batches; solver='lbfgs' takes all data at "
+            "once. Use fit, or choose solver='adam'."
+        )
+    return True
 
 
 def _made_anew(make):
@@ -168,25 +182,25 @@ class BaseRNN(
                     )
                     params = trainer.run(params, history, validate, callbacks)
                     n_seen = trainer.n_seen
-                callbacks.close()
-            self._solver = None
+            self._solver = self._partial_fit_rng = None
             self._set_fitted(network, loss, params, history, n_seen)
             self.n_iter_ = history.n_epochs
+            callbacks.end()
         return self
 
     def _partial_fit(self, X, y, sample_weight):
         with unchanged_on_error(self):
             first = not hasattr(self, "_params")
             examples = self._check_examples(X, y, sample_weight, reset=first)
-            rng = self._partial_fit_rng = (
-                check_random_state(self.random_state)
-                if first or not hasattr(self, "_partial_fit_rng")
-                else self._partial_fit_rng
+            # Training writes to what is kept between calls; if it fails that must be as before.
+            solver, history, rng = (
+                None if first else deepcopy(getattr(self, name, None))
+                for name in ("_solver", "_history", "_partial_fit_rng")
             )
+            rng = check_random_state(self.random_state) if rng is None else rng
             loss = self._loss = self._make_loss()
             network, params = self._make_network(examples, rng, warm=not first)
-            solver = getattr(self, "_solver", None) or self._make_solver(params)
-            history = getattr(self, "_history", None) if not first else None
+            solver = self._make_solver(params) if solver is None else solver
             history = History() if history is None else history
             settings = self._settings(len(examples.weight), max_iter=1, early_stopping=False)
             with Threads(self.n_jobs) as threads:
@@ -200,17 +214,10 @@ class BaseRNN(
                     n_seen=0 if first else self.t_,
                 )
                 params = trainer.run(params, history)
-            self._solver = solver
+            self._solver, self._partial_fit_rng = solver, rng
             self._set_fitted(network, loss, params, history, trainer.n_seen)
             self.n_iter_ = history.n_epochs
         return self
-
-    def _check_partial_fit_solver(self):
-        if self.solver == "lbfgs":
-            raise ValueError(
-                "partial_fit needs a solver that works in batches; solver='lbfgs' takes all data "
-                "at once. Use fit, or choose solver='adam'."
-            )
 
     def _check_examples(self, X, y, sample_weight, *, reset, whole_fit=False):
         if y is None:
@@ -226,6 +233,13 @@ class BaseRNN(
             sample_weight, np.empty((len(sequences), 1)), dtype=np.float64, ensure_non_negative=True
         )
         weight = self._weigh_classes(y, weight)
+        with np.errstate(over="ignore"):
+            total = weight.sum()
+        if not np.finfo(np.float64).tiny <= total < np.inf:
+            raise ValueError(
+                f"The weights of the sequences sum to {total}: weights are relative to each other, "
+                "so multiply all by a constant that brings them near one."
+            )
         if whole_fit and self._is_one_batch(len(sequences)):
             sequences, y, weight = merge_repeated(sequences, y, weight)
         elif (weight == 0).any():
@@ -242,7 +256,7 @@ class BaseRNN(
 
     def _batch_size(self, n_sequences):
         if self.batch_size == "auto":
-            return min(n_sequences, max(32, min(200, n_sequences // 8)))
+            return min(n_sequences, max(32, min(64, n_sequences // 8)))
         return min(n_sequences, self.batch_size)
 
     def _fit_target_scale(self, y, weight):
@@ -266,21 +280,25 @@ class BaseRNN(
         if not self.early_stopping:
             return examples, None
         n_sequences = len(examples.sequences)
-        if int(n_sequences * self.validation_fraction) < 1 or n_sequences < 2:
+        n_held_out = max(self._fewest_to_score, ceil(self.validation_fraction * n_sequences))
+        if n_held_out >= n_sequences:
             raise ValueError(
-                f"early_stopping splits off validation_fraction={self.validation_fraction} of "
-                f"{n_sequences} sequences, which leaves none for validation or training. Pass "
-                "X_val and y_val, raise validation_fraction, or set early_stopping=False."
+                f"early_stopping holds out {n_held_out} sequences for validation "
+                f"(validation_fraction={self.validation_fraction}), which leaves none for training "
+                f"(n_samples={n_sequences}). Pass X_val and y_val, or set early_stopping=False."
             )
         train, held_out = train_test_split(
             np.arange(n_sequences),
             random_state=rng,
-            test_size=self.validation_fraction,
-            stratify=self._strata(examples.y, n_sequences),
+            test_size=n_held_out,
+            stratify=self._strata(examples.y, n_held_out),
         )
         return examples.take(train), examples.take(held_out)
 
-    def _strata(self, y, n_sequences):
+    # Sequences that a validation score needs.
+    _fewest_to_score = 1
+
+    def _strata(self, y, n_held_out):
         return None
 
     def _make_cell(self):
@@ -401,7 +419,14 @@ class BaseRNN(
         check_is_fitted(self)
         sequences = check_sequences(self, X, reset=False, dtype=self._params.dtype)
         with Threads(self.n_jobs) as threads:
-            return inference.run(self._network, self._params, sequences, threads, what)
+            results = inference.run(self._network, self._params, sequences, threads, what)
+        if not all_finite(results):
+            row = int(np.isfinite(results).all(axis=1).argmin())
+            raise ValueError(
+                f"The network overflows {results.dtype} in sequence {row} of X: its values are too "
+                "far from those seen in fit. Scale them, for example with skrnn.SequenceScaler."
+            )
+        return results
 
     def predict(self, X):
         """Predict the target of each sequence.
@@ -431,7 +456,14 @@ class BaseRNN(
         features : ndarray of shape (n_sequences, n_units)
             Units of the top layer, those of the backward direction after those of the forward.
         """
-        return self._run(X, "features")
+        features = self._run(X, "features")
+        as_frame = _get_output_config("transform", self)["dense"] == "pandas"
+        if as_frame and is_pandas(X) and X.index.nlevels > 1:
+            from pandas import DataFrame
+
+            # scikit-learn would use the index of X, which has a row for each step.
+            return DataFrame(features, index=frame_ids(X.index))
+        return features
 
     @property
     def _n_features_out(self):

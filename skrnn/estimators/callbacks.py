@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class EpochCallbacks:
-    """Reports every epoch to the callbacks of an estimator.
+    """Reports training and every epoch of it to the callbacks of an estimator.
 
     Parameters
     ----------
@@ -26,7 +26,11 @@ class EpochCallbacks:
         self._epoch = None
 
     def begin(self):
-        """Report that an epoch begins."""
+        """Report that training begins, and its first epoch."""
+        self._context.call_on_fit_task_begin(estimator=self._estimator, **self._data)
+        self._begin_epoch()
+
+    def _begin_epoch(self):
         self._epoch = self._context.subcontext(task_name="epoch")
         self._epoch.call_on_fit_task_begin(estimator=self._estimator, **self._data)
 
@@ -39,11 +43,14 @@ class EpochCallbacks:
         )
         self._epoch = None
         if not stop and history.n_epochs < self._context.max_subtasks:
-            self.begin()
+            self._begin_epoch()
         return stop
 
-    def close(self):
-        """End an epoch that began but never ran."""
+    def end(self):
+        """Report that the estimator is fitted; an epoch that began but never ran ends before."""
         if self._epoch is not None:
             self._epoch.call_on_fit_task_end(estimator=self._estimator, **self._data)
             self._epoch = None
+        self._context.call_on_fit_task_end(
+            estimator=self._estimator, **self._data, reconstruction_attributes={}
+        )

@@ -34,9 +34,8 @@ def merge_repeated(sequences, y, weight):
     places = {}
     for i in np.flatnonzero(weight):
         content = blake2b(sequences.values[offsets[i] : offsets[i + 1]].tobytes(), digest_size=16)
-        content.update(
-            repr(y[i].tolist() if isinstance(y[i], np.generic | np.ndarray) else y[i]).encode()
-        )
+        # A column of targets is to give the order that the same targets in one dimension give.
+        content.update(repr(np.ravel(y[i]).tolist()).encode())
         key = (offsets[i] - offsets[i + 1], content.digest())
         places.setdefault(key, []).append(i)
     ordered = [places[key] for key in sorted(places)]

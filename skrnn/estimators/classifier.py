@@ -7,14 +7,14 @@ from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.metrics import accuracy_score
-from sklearn.utils import column_or_1d
+from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import check_array
 
-from skrnn.estimators.base import BaseRNN
+from skrnn.estimators.base import BaseRNN, works_in_batches
 from skrnn.estimators.gradient_flow import GradientFlow
 from skrnn.estimators.parameters import CONSTRAINTS, document
 from skrnn.losses import classification_loss
@@ -26,6 +26,15 @@ def _has_probabilities(estimator):
             f"predict_proba is not available when loss={estimator.loss!r}; use loss='log_loss'."
         )
     return True
+
+
+def _balance(column, weight):
+    """Return the factors that give all classes the same total weight."""
+    _, codes = np.unique(column, return_inverse=True)
+    totals = np.bincount(codes, weights=weight)
+    present = totals > 0
+    totals[~present] = 1.0
+    return (weight.sum() / (np.count_nonzero(present) * totals))[codes]
 
 
 @document
@@ -190,6 +199,7 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         """
         return self._fit(X, y, sample_weight, X_val, y_val)
 
+    @available_if(works_in_batches)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one pass over some more data.
@@ -218,7 +228,6 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         ValueError
             As `fit`, and if y holds a class that is not among the classes.
         """
-        self._check_partial_fit_solver()
         known = getattr(self, "classes_", None)
         if known is None and classes is None:
             raise ValueError(
@@ -241,6 +250,8 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
             del self._announced_classes
 
     def _check_y(self, y, *, reset):
+        if not issparse(y):
+            assert_all_finite(np.asarray(y), input_name="y")
         check_classification_targets(y)
         kind = type_of_target(y)
         if kind == "multiclass-multioutput":
@@ -293,10 +304,32 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
     def _weigh_classes(self, y, weight):
         if self.class_weight is None:
             return weight
-        return weight * compute_sample_weight(self.class_weight, y)
+        if self.class_weight == "balanced":
+            columns = y.reshape(len(y), -1).T
+            factors = np.prod([_balance(column, weight) for column in columns], axis=0)
+        else:
+            factors = compute_sample_weight(self.class_weight, y)
+        wrong = ~(np.isfinite(factors) & (factors >= 0))
+        if wrong.any():
+            i = int(wrong.argmax())
+            raise ValueError(
+                f"class_weight gives class {y[i]} the weight {factors[i]}; weights must be finite "
+                "and not negative."
+            )
+        weight = weight * factors
+        if not weight.any():
+            raise ValueError(
+                "class_weight and sample_weight together give every sequence the weight zero."
+            )
+        return weight
 
-    def _strata(self, y, n_sequences):
-        return None if self._multilabel else y
+    def _strata(self, y, n_held_out):
+        """Return the classes, if each can be on both sides of the split."""
+        if self._multilabel:
+            return None
+        counts = np.unique(y, return_counts=True)[1]
+        enough = counts.min() > 1 and counts.size <= min(n_held_out, y.size - n_held_out)
+        return y if enough else None
 
     def _make_loss(self):
         exclusive = not self._multilabel and self.classes_.size != 2

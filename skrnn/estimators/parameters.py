@@ -72,7 +72,7 @@ _TRAINING = """\
         batch when added to the loss.
     batch_size : int or "auto", default="auto"
         Sequences in a batch. ``"auto"`` is an eighth of the training sequences, at least 32 and
-        at most 200, and all of them if they are fewer than that.
+        at most 64, and all of them if they are fewer than that.
     learning_rate : {"constant", "invscaling", "adaptive", "cosine", "one_cycle"}, \
 default="cosine"
         How the step size develops. ``"cosine"`` falls from `learning_rate_init` to zero along half
@@ -117,7 +117,8 @@ default="cosine"
         keep the weights with the best one (of equal ones, that with the lowest loss). The
         validation data are given to `fit`, or split off.
     validation_fraction : float, default=0.1
-        Share of the training data to split off for `early_stopping`.
+        Share of the training data to split off for `early_stopping`; at random, and in a
+        classifier with the same share of each class where there are enough sequences of each.
     beta_1 : float, default=0.9
         Decay of the running mean of ``"adam"``.
     beta_2 : float, default=0.999

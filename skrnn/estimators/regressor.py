@@ -9,9 +9,10 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array
 
-from skrnn.estimators.base import BaseRNN
+from skrnn.estimators.base import BaseRNN, works_in_batches
 from skrnn.estimators.gradient_flow import GradientFlow
 from skrnn.estimators.parameters import CONSTRAINTS, document
 from skrnn.losses import regression_loss
@@ -182,6 +183,7 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         """
         return self._fit(X, y, sample_weight, X_val, y_val)
 
+    @available_if(works_in_batches)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one pass over some more data.
@@ -208,7 +210,6 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         ValueError
             As `fit`.
         """
-        self._check_partial_fit_solver()
         return self._partial_fit(X, y, sample_weight)
 
     def _check_y(self, y, *, reset):
@@ -226,17 +227,28 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
             raise ValueError(f"y has {columns.shape[1]} columns, but fit saw {self.n_outputs_}.")
         return y
 
+    # R^2 of a single target is not defined.
+    _fewest_to_score = 2
+
     def _fit_target_scale(self, y, weight):
         """Standardise the targets; those of a logarithmic link are divided by their mean."""
         columns = y.reshape(len(y), -1)
-        mean = np.average(columns, axis=0, weights=weight)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.average(columns, axis=0, weights=weight)
+            spread = np.abs(columns - mean).max(axis=0)
+        if not np.isfinite(spread).all():
+            column = int(np.isfinite(spread).argmin())
+            raise ValueError(
+                f"The targets in column {column} of y are too large: their mean or spread "
+                "overflows. Divide them by a constant first."
+            )
         if self.loss == "poisson":
             if (mean == 0).any():
                 raise ValueError("loss='poisson' asks for targets that are not all zero.")
             self._target_mean, self._target_scale = np.zeros_like(mean), mean
             return
         # Taking out the size first keeps the squares of very large or small targets finite.
-        size = np.abs(columns - mean).max(axis=0)
+        size = spread
         size[size == 0] = 1.0
         variance = np.average(((columns - mean) / size) ** 2, axis=0, weights=weight)
         scale = size * np.sqrt(variance)
@@ -244,15 +256,32 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         self._target_mean, self._target_scale = mean, scale
 
     def _encode(self, y, dtype):
-        scaled = (y.reshape(len(y), -1) - self._target_mean) / self._target_scale
-        return np.ascontiguousarray(scaled, dtype=dtype)
+        limit = np.finfo(dtype).max
+        if np.abs(y).max() > limit:
+            raise ValueError(
+                f"y holds {y.flat[np.abs(y).argmax()]}, too large for predictions in {dtype}, the "
+                "type of X. Pass X as float64, or divide y by a constant."
+            )
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = (y.reshape(len(y), -1) - self._target_mean) / self._target_scale
+            scaled = np.ascontiguousarray(scaled, dtype=dtype)
+        if not np.isfinite(scaled).all():
+            row = int(np.isfinite(scaled).all(axis=1).argmin())
+            raise ValueError(
+                f"y[{row}] is {y[row]}, too far from the targets that fit saw first to be scaled "
+                "as they are."
+            )
+        return scaled
 
     def _make_loss(self):
         return regression_loss(self.loss, huber_delta=self.huber_delta, quantile=self.quantile)
 
     def _decode(self, raw):
-        scaled = self._loss.link_inverse(raw.astype(np.float64))
-        y = (scaled * self._target_scale + self._target_mean).astype(raw.dtype)
+        limit = np.finfo(raw.dtype).max
+        with np.errstate(over="ignore"):
+            scaled = self._loss.link_inverse(raw.astype(np.float64))
+            y = scaled * self._target_scale + self._target_mean
+        y = y.clip(-limit, limit).astype(raw.dtype)
         return y[:, 0] if self._one_dimensional else y
 
     def _score_raw(self, raw, y, weight):
