@@ -101,7 +101,8 @@ class LossCurveDisplay:
         ----------
         estimator : estimator instance
             Fitted estimator with a `loss_curve_`. Read as well, where they exist and are not
-            None: `validation_loss_curve_`, otherwise `validation_scores_`, and `best_iter_`.
+            None: `validation_loss_curve_`, otherwise `validation_scores_`, and, if it has
+            `early_stopping`, `best_iter_`.
         name : str, default=None
             Prefix of the labels in the legend.
         ax : matplotlib Axes, default=None
@@ -122,7 +123,7 @@ class LossCurveDisplay:
             loss_curve=estimator.loss_curve_,
             validation_loss_curve=getattr(estimator, "validation_loss_curve_", None),
             validation_scores=getattr(estimator, "validation_scores_", None),
-            best_iter=getattr(estimator, "best_iter_", None),
+            best_iter=estimator.best_iter_ if _kept_the_best(estimator) else None,
             name=name,
         )
         return display.plot(
@@ -348,6 +349,12 @@ class GradientFlowDisplay:
             )
         return norms
 
+    def _line_label(self, name, line):
+        """Return the name alone where there is only one line to it."""
+        if name is not None and len(self.layer_names) == 1:
+            return name
+        return _label(name, self.layer_names[line])
+
     def _plot_lines(self, norms, name, line_kw):
         n_layers, n_directions, n_timesteps = norms.shape
         steps = np.arange(1, n_timesteps + 1)
@@ -358,7 +365,7 @@ class GradientFlowDisplay:
                 values = norms[layer, direction]
                 drawable = _is_drawable(values)
                 style = _style(
-                    _label(name, self.layer_names[layer * n_directions + direction]),
+                    self._line_label(name, layer * n_directions + direction),
                     _DIRECTION_STYLES[direction % len(_DIRECTION_STYLES)],
                     line_kw,
                     **_isolated_markers(drawable),
@@ -368,6 +375,11 @@ class GradientFlowDisplay:
                 # One colour a layer, taken from the axes so that several models can share it.
                 colour = {"color": lines[-1].get_color()}
         return lines
+
+
+def _kept_the_best(estimator):
+    """Tell whether the weights in use are those of the best epoch, not of the last."""
+    return getattr(estimator, "early_stopping", False) and hasattr(estimator, "best_iter_")
 
 
 def _check_matplotlib(caller):

@@ -103,7 +103,7 @@ class Settings:
     max_grad_norm: float | None
     max_fun: int
     early_stopping: bool
-    verbose: bool
+    verbose: int
 
 
 def raise_if_diverged(loss, params, epoch):
@@ -134,6 +134,12 @@ def describe(history, max_iter, rate, seconds):
         parts.append(f"rate {rate:.2e}")
     parts.append(f"{seconds:.2f} s")
     return "  ".join(parts)
+
+
+def _tell(history, settings, rate, started):
+    """Print the newest epoch if its turn has come."""
+    if settings.verbose and (history.n_epochs - 1) % settings.verbose == 0:
+        print(describe(history, settings.max_iter, rate, time.perf_counter() - started))
 
 
 def _warn_interrupted(history):
@@ -203,9 +209,7 @@ class StochasticTraining:
                 history.add(
                     params, loss, None if validate is None else validate(params), settings.tol
                 )
-                if settings.verbose:
-                    seconds = time.perf_counter() - started
-                    print(describe(history, settings.max_iter, self._rate, seconds))
+                _tell(history, settings, self._rate, started)
                 if (on_epoch is not None and on_epoch(history, params)) or self._has_ended(history):
                     converged = True
                     break
@@ -215,7 +219,8 @@ class StochasticTraining:
                 return history.best_params
             # No epoch of this run has ended well; losses of earlier runs were of other data.
             return params if np.isfinite(params).all() else start
-        if not converged and self.schedule.stops_on_plateau and settings.max_iter > 1:
+        expected_to_stop = self.schedule.stops_on_plateau and settings.n_iter_no_change < np.inf
+        if not converged and expected_to_stop and settings.max_iter > 1:
             warnings.warn(
                 f"Stochastic optimizer: maximum iterations ({settings.max_iter}) reached and the "
                 "optimization has not converged yet. Raise max_iter, or use "
@@ -292,10 +297,8 @@ def train_lbfgs(objective, params, settings, threads, history, validate=None, on
         history.add(
             current, latest["loss"], None if validate is None else validate(current), settings.tol
         )
-        if settings.verbose:
-            now = time.perf_counter()
-            print(describe(history, settings.max_iter, None, now - latest["time"]))
-            latest["time"] = now
+        _tell(history, settings, None, latest["time"])
+        latest["time"] = time.perf_counter()
         stopped = on_epoch is not None and on_epoch(history, current)
         if stopped or (settings.early_stopping and history.n_stalled > settings.n_iter_no_change):
             raise StopIteration

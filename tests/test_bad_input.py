@@ -55,7 +55,7 @@ def refuses_fit(X, y, match, error=ValueError, estimators=BOTH, fit=None, **keyw
         np.testing.assert_array_equal(fitted.transform(good_array()), expected)
 
 
-def refuses_predict(X, match, error=ValueError):
+def refuses_predict(X, match, error=ValueError, in_first_fit=True):
     for estimator in BOTH:
         model = small(estimator).fit(good_array(), Y)
         methods = ["predict", "transform"]
@@ -69,11 +69,8 @@ def refuses_predict(X, match, error=ValueError):
         with raises_and_leaves(model, error, match):
             model.score(X, Y)
         new = {"classes": [0, 1]} if estimator is RNNClassifier else {}
-        for partly in (
-            small(estimator),
-            model,
-            small(estimator).partial_fit(good_array(), Y, **new),
-        ):
+        begun = small(estimator).partial_fit(good_array(), Y, **new)
+        for partly in (model, begun, *([small(estimator)] if in_first_fit else [])):
             with raises_and_leaves(partly, error, match):
                 partly.partial_fit(X, Y, **new)
 
@@ -109,7 +106,7 @@ BAD_X = {
     "NaN in a frame": (
         as_long_frame(with_value(np.nan, 3, 1, 1)), r"sequence 3, step 1 \(time 1\), column 'v'",
     ),
-    "all padding": (with_value(np.nan, 5), "(row|sequence) 5.*(empty|no step|padding)"),
+    "all padding": (with_value(np.nan, 5), "Row 5 of X is an empty sequence: all its steps are NaN.*Remove"),
     "empty sequence": (ragged(_4=np.empty((0, 2))), "Sequence 4 of X is empty.*Remove it"),
     "no sequence": ([], r"no sequence.*0 sample"),
     "no row": (np.empty((0, 5, 2)), "0 sample"),
@@ -173,9 +170,12 @@ def test_n_timesteps_that_do_not_divide():
 
 
 def test_other_channels_than_in_fit():
-    refuses_predict(np.ones((8, 5, 3)), "X has 3 channels.*expecting 2 channels")
-    refuses_predict(np.ones((8, 5)), "X has 1 channels.*expecting 2.*n_timesteps")
-    refuses_predict(as_long_frame(good_array())[["u"]], "X has 1 channels.*expecting 2 channels")
+    for X, match in (
+        (np.ones((8, 5, 3)), "X has 3 channels.*expecting 2 channels"),
+        (np.ones((8, 5)), "X has 1 channels.*expecting 2.*n_timesteps"),
+        (list(np.ones((8, 5, 1))), "X has 1 channels.*expecting 2 channels"),
+    ):
+        refuses_predict(X, match, in_first_fit=False)
     table = small().fit(np.ones((N, 5)), Y)
     with raises_and_leaves(table, ValueError, "X has 4 features.*expecting 5 features"):
         table.predict(np.ones((N, 4)))
@@ -401,7 +401,13 @@ def test_bad_parameters(name, value):
 
 
 def test_n_jobs_zero():
-    refuses_fit(good_array(), Y, "n_jobs", n_jobs=0)
+    for estimator in BOTH:
+        model = small(estimator, n_jobs=0)
+        with raises_and_leaves(model, ValueError, "n_jobs"):
+            model.fit(good_array(), Y)
+        model = small(estimator).fit(good_array(), Y).set_params(n_jobs=0)
+        with raises_and_leaves(model, ValueError, "n_jobs"):
+            model.predict(good_array())
 
 
 def test_lbfgs_has_no_dropout():
@@ -467,15 +473,26 @@ def test_diverging_training(solver, dtype, estimator):
         match = r"diverged in epoch \d+.*[Ll]ower learning_rate_init or max_grad_norm.*scale"
         with raises_and_leaves(model, ValueError, match):
             model.fit(X, Y)
-        fitted = small(estimator, **wild | {"learning_rate_init": 1e-3, "activation": "tanh"})
-        new = {"classes": [0, 1]} if estimator is RNNClassifier else {}
-        fitted.partial_fit(good_array(), Y, **new)
-        fitted.set_params(learning_rate_init=1e300)
-        expected = fitted.transform(good_array())
-        with raises_and_leaves(fitted, ValueError, "diverged in epoch 2|overflow"):
-            for _ in range(3):
-                fitted.partial_fit(X, Y)
-        np.testing.assert_array_equal(fitted.transform(good_array()), expected)
+
+
+@pytest.mark.parametrize("estimator", BOTH)
+@pytest.mark.parametrize("solver", ["sgd", "adam", "rmsprop"])
+def test_diverging_partial_fit(solver, estimator):
+    """What failed leaves no trace in the solver either: training goes on as if it had not been."""
+    X, new = good_array(), {"classes": [0, 1]} if estimator is RNNClassifier else {}
+
+    def begin():
+        model = small(estimator, cell="rnn", activation="relu", solver=solver, dropout=0.2)
+        return model.set_params(max_grad_norm=None).partial_fit(X, Y, **new)
+
+    model = begin().set_params(learning_rate_init=1e308)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with raises_and_leaves(model, ValueError, r"diverged in epoch 2"):
+            model.partial_fit(X * 1e200, Y)
+    model.set_params(learning_rate_init=0.01).partial_fit(X, Y)
+    expected = begin().set_params(learning_rate_init=0.01).partial_fit(X, Y)
+    np.testing.assert_array_equal(model.transform(X), expected.transform(X))
 
 
 @pytest.mark.parametrize("estimator", BOTH)
@@ -483,10 +500,9 @@ def test_diverging_training(solver, dtype, estimator):
 def test_values_beyond_all_bounds_in_predict(estimator, cell):
     """A network of ReLUs overflows; the others saturate, until their input product overflows."""
     model = small(estimator, cell=cell, activation="relu").fit(good_array(), Y)
-    X = good_array() * 1e300
     results = [model.predict, model.transform]
     results += [model.predict_proba] if estimator is RNNClassifier else []
-    for X in (good_array() * 1e300, good_array() * 8e307):
+    for X in (good_array() * 1e300, good_array().clip(-1, 1) * 1.7e308):
         for method in results:
             try:
                 result = method(X)
@@ -609,7 +625,7 @@ weights = st.one_of(
     any_numbers,
 )
 throw_at = settings(
-    max_examples=150, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=80, deadline=None, suppress_health_check=list(HealthCheck)
 )  # fmt: skip
 
 
@@ -686,8 +702,8 @@ def test_anything_thrown_at_the_rest(fitted_models, which, X, y):
             assert not np.isnan(result).any()
     with result_or_refusal(model):
         model.gradient_flow(X, y)
-    with result_or_refusal(model):
-        model.score(X, y)
+    with result_or_refusal(model), np.errstate(over="ignore", invalid="ignore"):
+        model.score(X, y)  # whose metric is scikit-learn's
     with result_or_refusal(model):
         result, _ = model.step(X, model.init_state(2))
         assert result.shape == (2,)

@@ -87,6 +87,7 @@ def test_validation_loss_is_drawn_on_the_same_axes_and_wins_over_scores():
         validation_loss_curve_=decay(20) + 0.1,
         validation_scores_=1 - decay(20) / 2,
         best_iter_=17,
+        early_stopping=True,
     )
     display = LossCurveDisplay.from_estimator(model)
     assert display.validation_ax_ is display.ax_
@@ -113,7 +114,12 @@ def test_validation_scores_have_an_axis_of_their_own():
 
 
 def test_two_models_share_the_axes_with_colours_and_labels_of_their_own():
-    model = FittedModel(loss_curve_=decay(9), validation_scores_=1 - decay(9) / 2, best_iter_=9)
+    model = FittedModel(
+        loss_curve_=decay(9),
+        validation_scores_=1 - decay(9) / 2,
+        best_iter_=9,
+        early_stopping=True,
+    )
     first = LossCurveDisplay.from_estimator(model, name="GRU")
     second = LossCurveDisplay.from_estimator(model, name="LSTM", ax=first.ax_)
     assert second.ax_ is first.ax_
@@ -221,8 +227,8 @@ def test_gradient_flow_of_two_models_shares_the_axes():
     assert second.lines_[0].get_color() != first.lines_[0].get_color()
     assert second.ax_.get_ylim() == limits
     assert legend_texts(second) == [
-        "RNN: layer_0.forward",
-        "GRU: layer_0.forward",
+        "RNN",
+        "GRU",
         "GRU: exactly zero",
     ]
 

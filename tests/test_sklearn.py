@@ -30,8 +30,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # ------------------------------------------------------------------------------- check_estimator
 
-# Each of cells, solvers, schedules, poolings, losses and the rest once. Few epochs, so a large rate:
-# some checks ask for a model that has learned.
+# Each of cells, solvers, schedules, poolings, losses and the rest once. Few epochs, so a large
+# rate: some checks ask for a model that has learned.
 VARIANTS = [
     {"cell": "lstm", "bidirectional": True, "pooling": "mean", "alpha": 1e-3, "n_timesteps": 1,
      "learning_rate": "one_cycle"},

@@ -49,6 +49,8 @@ def resolve_cell(cell, activation="tanh"):
     if cell not in CELLS:
         close = difflib.get_close_matches(cell.lower(), CELLS, n=1, cutoff=0.5)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"Unknown cell {cell!r}; choose one of {sorted(CELLS)}.{hint}")
+        raise ValueError(
+            f"Unknown cell {cell!r}; choose one of {sorted(CELLS)} or pass a skrnn.Cell.{hint}"
+        )
     variants = CELLS[cell]
     return variants[None] if None in variants else variants[activation]

@@ -393,7 +393,7 @@ class BaseRNN(
             max_grad_norm=self.max_grad_norm,
             max_fun=self.max_fun,
             early_stopping=self.early_stopping if early_stopping is None else early_stopping,
-            verbose=bool(self.verbose),
+            verbose=int(self.verbose),
         )
 
     def _set_fitted(self, network, loss, params, history, n_seen):
@@ -411,6 +411,7 @@ class BaseRNN(
         self.best_iter_ = history.best_epoch
         self.t_ = n_seen
         self.n_layers_ = len(network.hidden_layer_sizes) + 2
+        self.n_parameters_ = network.layout.size
         self.out_activation_ = loss.activation
 
     # --------------------------------------------------------------- results

@@ -33,7 +33,8 @@ def merge_repeated(sequences, y, weight):
     offsets = sequences.offsets
     places = {}
     for i in np.flatnonzero(weight):
-        content = blake2b(sequences.values[offsets[i] : offsets[i + 1]].tobytes(), digest_size=16)
+        values = sequences.values[offsets[i] : offsets[i + 1]] + 0.0  # -0.0 is 0.0
+        content = blake2b(values.tobytes(), digest_size=16)
         # A column of targets is to give the order that the same targets in one dimension give.
         content.update(repr(np.ravel(y[i]).tolist()).encode())
         key = (offsets[i] - offsets[i + 1], content.digest())

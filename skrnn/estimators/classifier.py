@@ -252,8 +252,9 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
     def _check_y(self, y, *, reset):
         if not issparse(y):
             assert_all_finite(np.asarray(y), input_name="y")
-        check_classification_targets(y)
-        kind = type_of_target(y)
+        with np.errstate(invalid="ignore"):  # scikit-learn casts numbers that are too large for int
+            check_classification_targets(y)
+            kind = type_of_target(y)
         if kind == "multiclass-multioutput":
             raise ValueError(
                 "y has several columns with more than two values each (multiclass-multioutput). "

@@ -105,7 +105,7 @@ default="cosine"
         Training stalls when loss (or validation score) does not improve by at least this much;
         for ``"lbfgs"`` the largest gradient at which it ends.
     verbose : bool or int, default=False
-        Whether to print a line an epoch.
+        Whether to print a line an epoch; a larger number prints one every so many epochs.
     warm_start : bool, default=False
         Whether `fit` starts from the weights of the last `fit`.
     momentum : float, default=0.9
@@ -159,6 +159,8 @@ _ATTRIBUTES = """\
         Layers, input and output included.
     n_outputs_ : int
         Numbers in the output layer.
+    n_parameters_ : int
+        Weights and biases, all together.
     out_activation_ : str
         Activation of the output layer.
     cell_ : Cell

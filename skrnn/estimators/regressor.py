@@ -285,4 +285,8 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         return y[:, 0] if self._one_dimensional else y
 
     def _score_raw(self, raw, y, weight):
-        return r2_score(y, self._decode(raw), sample_weight=weight)
+        # R^2 is the same in any unit; in this one, squares do not overflow.
+        scaled = self._encode(y, np.dtype(np.float64))
+        with np.errstate(over="ignore"):
+            predicted = self._loss.link_inverse(raw.astype(np.float64)).clip(-1e150, 1e150)
+        return r2_score(scaled, predicted, sample_weight=weight)

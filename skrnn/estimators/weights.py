@@ -10,6 +10,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn import torch_layout
+from skrnn.sequences import as_float, contiguous
 
 
 class WeightAccess:
@@ -56,7 +57,7 @@ class WeightAccess:
         for name, value in weights.items():
             if name not in current:
                 raise ValueError(f"Unknown weight {name!r}; there are {sorted(current)}.")
-            value = np.asarray(value, dtype=self._params.dtype)
+            value = contiguous(as_float(np.asarray(value), name), self._params.dtype)
             if value.shape != current[name].shape:
                 raise ValueError(
                     f"{name} has shape {current[name].shape}, got an array of shape {value.shape}."
@@ -101,8 +102,12 @@ class WeightAccess:
         Raises
         ------
         ValueError
-            If a name is missing or unknown or a shape differs; nothing is set then.
+            If a name is missing or unknown, a shape differs or a value is not finite; nothing is
+            set then.
         """
         check_is_fitted(self)
-        self._params = torch_layout.imported(self._network, self._params, recurrent, head)
+        params = torch_layout.imported(self._network, self._params, recurrent, head)
+        if not np.isfinite(params).all():
+            raise ValueError("The new weights hold NaN or infinity.")
+        self._params = params
         return self
