@@ -71,16 +71,6 @@ class LayerWeights:
             [gate not in layer.cell.inner_gates for gate in layer.cell.gates], dtype=vector.dtype
         )
         self.no_mask = np.empty((0, layer.n_units), dtype=vector.dtype)
-        self._turned = {}
-
-    def transposed(self, name):
-        """Return ``W_x`` or ``W_h`` with each gate's matrix transposed, as it is now."""
-        weights = getattr(self, name)
-        if name not in self._turned:
-            n_gates, n_rows, n_columns = weights.shape
-            self._turned[name] = np.empty((n_gates, n_columns, n_rows), dtype=weights.dtype)
-        np.copyto(self._turned[name], weights.transpose(0, 2, 1))
-        return self._turned[name]
 
 
 @dataclass
@@ -149,9 +139,14 @@ class Layer:
             if gate in self.cell.memory_gates:
                 b_x[g] += chrono_bias(self.n_units, n_steps, rng)
 
-    def weights(self, params, workspace):
-        """Return the views of this layer's weights, made once for a flat vector."""
-        return workspace.keep_for(self.name, params, lambda: LayerWeights(self, params))
+    def _transposed(self, weights, workspace):
+        """Return each gate's matrix transposed, as it is now."""
+        n_gates, n_rows, n_columns = weights.shape
+        turned = workspace.take(
+            (self.name, "transposed"), (n_gates, n_columns, n_rows), weights.dtype
+        )
+        np.copyto(turned, weights.transpose(0, 2, 1))
+        return turned
 
     def _buffers(self, shape, workspace, dtype):
         n, n_rows, H = shape.n_sequences, shape.n_rows, self.n_units
@@ -173,13 +168,13 @@ class Layer:
 
         return workspace.keep((self.name, "buffers"), (n, n_rows, H, dtype), make)
 
-    def forward(self, params, x, batch, mask, workspace):
+    def forward(self, weights, x, batch, mask, workspace):
         """Run all steps of a batch.
 
         Parameters
         ----------
-        params : ndarray of shape (layout.size,)
-            The flat vector.
+        weights : LayerWeights
+            The weights.
         x : ndarray of shape (R, n_inputs)
             What arrives at each step.
         batch : PackedBatch
@@ -194,8 +189,7 @@ class Layer:
         kept : Kept
             The outputs and what `backward` needs.
         """
-        weights = self.weights(params, workspace)
-        buffers = self._buffers(batch.shape, workspace, params.dtype)
+        buffers = self._buffers(batch.shape, workspace, x.dtype)
         buffers.states[:, : batch.n_sequences] = 0
         mask = weights.no_mask if mask is None else mask
         _project(x, weights.W_x, weights.b_x, weights.b_h, weights.added, buffers.gates)
@@ -205,13 +199,13 @@ class Layer:
         )  # fmt: skip
         return Kept(x, mask, buffers)
 
-    def step(self, params, x, before):
+    def step(self, weights, x, before):
         """Run one step from given states.
 
         Parameters
         ----------
-        params : ndarray of shape (layout.size,)
-            The flat vector.
+        weights : LayerWeights
+            The weights.
         x : ndarray of shape (n, n_inputs)
             What arrives.
         before : ndarray of shape (S, n, H)
@@ -222,10 +216,10 @@ class Layer:
         after : ndarray of shape (S, n, H)
             The states after it.
         """
-        cell, weights, n = self.cell, LayerWeights(self, params), x.shape[0]
+        cell, n = self.cell, x.shape[0]
 
         def empty(*lengths):
-            return np.empty((*lengths, n, self.n_units), dtype=params.dtype)
+            return np.empty((*lengths, n, self.n_units), dtype=x.dtype)
 
         states = np.concatenate([before, empty(len(cell.states))], axis=1)
         gates = empty(len(cell.gates))
@@ -236,13 +230,13 @@ class Layer:
         )  # fmt: skip
         return np.ascontiguousarray(states[:, n:])
 
-    def backward(self, params, kept, batch, walk, workspace):
+    def backward(self, weights, kept, batch, walk, workspace):
         """Turn the gates into their loss gradients, given that of the outputs in the buffers.
 
         Parameters
         ----------
-        params : ndarray of shape (layout.size,)
-            The flat vector.
+        weights : LayerWeights
+            The weights.
         kept : Kept
             What `forward` returned; ``kept.buffers.d_output`` holds the gradient of the outputs.
         batch : PackedBatch
@@ -252,7 +246,7 @@ class Layer:
         workspace : Workspace
             The one given to `forward`.
         """
-        W_h = self.weights(params, workspace).transposed("W_h")
+        W_h = self._transposed(weights.W_h, workspace)
         buffers = kept.buffers
         buffers.d_state[...] = 0
 
@@ -264,11 +258,10 @@ class Layer:
 
         walk(run, batch, buffers.d_output, buffers.d_state)
 
-    def input_gradient(self, params, kept, workspace):
+    def input_gradient(self, weights, kept, workspace):
         """Return the loss gradient of what arrived, after `backward`."""
-        d_x = workspace.take((self.name, "d_x"), kept.x.shape, params.dtype)
-        W_x = self.weights(params, workspace).transposed("W_x")
-        _input_gradient(kept.buffers.gates, W_x, d_x)
+        d_x = workspace.take((self.name, "d_x"), kept.x.shape, kept.x.dtype)
+        _input_gradient(kept.buffers.gates, self._transposed(weights.W_x, workspace), d_x)
         return d_x
 
     def add_weight_gradient(self, kept, gate, gradient):

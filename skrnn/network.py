@@ -187,7 +187,31 @@ class Network:
             self.layout.add("head.b_y", (n_outputs,), is_bias=True),
         )
 
+        self._bound = None, None
+
+    def __getstate__(self):
+        return {**self.__dict__, "_bound": (None, None)}
+
     # ---------------------------------------------------------------- weights
+
+    def bind(self, params):
+        """Return views of all weights in a flat vector, made once for the vector in use.
+
+        Parameters
+        ----------
+        params : ndarray of shape (layout.size,)
+            The flat vector.
+
+        Returns
+        -------
+        weights : NetworkWeights
+            The views.
+        """
+        vector, weights = self._bound
+        if vector is not params:
+            weights = NetworkWeights(self, params)
+            self._bound = params, weights
+        return weights
 
     def initial_parameters(self, rng, dtype, n_steps):
         """Draw fresh weights: Glorot for inputs and head, orthogonal for the recurrence.
@@ -270,33 +294,29 @@ class Network:
         masks = NO_DROPOUT if masks is None else masks
         x = workspace.take("x", (batch.n_rows, self.n_channels), params.dtype)
         batch.pack(x)
-        layers = []
-        for i, directions in enumerate(self.layers):
+        weights, layers = self.bind(params), []
+        for i, directions in enumerate(weights.layers):
             if i > 0:
                 x = self._next_input(i, layers[-1], batch, workspace, masks)
             layers.append(
                 [
-                    self._run(i, d, params, x, batch, workspace, masks)
-                    for d in range(len(directions))
+                    self._run(i, d, own_weights, x, batch, workspace, masks)
+                    for d, own_weights in enumerate(directions)
                 ]
             )
         pooled = self._pool(layers[-1], batch, workspace)
         features = pooled if masks.inputs is None else pooled * masks.inputs[-1]
         raw = workspace.take("raw", (batch.n_sequences, self.n_outputs), params.dtype)
-        W_hy, b_y = self._head_weights(params, workspace)
-        _read_out(features, W_hy, b_y, raw)
+        _read_out(features, weights.W_hy, weights.b_y, raw)
         return Trace(batch, masks, layers, pooled, features, raw)
 
-    def _head_weights(self, params, workspace):
-        return workspace.keep_for("head", params, lambda: [b.view(params) for b in self.head])
-
-    def _run(self, i, direction, params, x, batch, workspace, masks):
+    def _run(self, i, direction, weights, x, batch, workspace, masks):
         if direction == 1:
             turned = workspace.take(("turned", i), x.shape, x.dtype)
             take_rows(x, batch.shape.reversal, turned)
             x = turned
         mask = None if masks.recurrent is None else masks.recurrent[i, direction]
-        return self.layers[i][direction].forward(params, x, batch, mask, workspace)
+        return self.layers[i][direction].forward(weights, x, batch, mask, workspace)
 
     def _next_input(self, i, below, batch, workspace, masks):
         """Return what layer i reads: the outputs below, both directions side by side."""
@@ -343,8 +363,9 @@ class Network:
             Output of the top layer.
         """
         after = []
-        for directions, before in zip(self.layers, states, strict=True):
-            after.append(directions[0].step(params, x, before))
+        weights = self.bind(params).layers
+        for (layer,), (own_weights,), before in zip(self.layers, weights, states, strict=True):
+            after.append(layer.step(own_weights, x, before))
             x = after[-1][0]
         return tuple(after), x
 
@@ -363,9 +384,9 @@ class Network:
         raw : ndarray of shape (n, n_outputs)
             The raw outputs.
         """
-        W_hy, b_y = (block.view(params) for block in self.head)
+        weights = self.bind(params)
         raw = np.empty((features.shape[0], self.n_outputs), dtype=params.dtype)
-        _read_out(features, W_hy, b_y, raw)
+        _read_out(features, weights.W_hy, weights.b_y, raw)
         return raw
 
     # --------------------------------------------------------------- backward
@@ -390,18 +411,20 @@ class Network:
         --------
         add_weight_gradients : The gradients of the weights, from what this leaves.
         """
-        self._spread(params, trace, d_raw, workspace)
+        weights = self.bind(params)
+        self._spread(weights.W_hy, trace, d_raw, workspace)
         for i in range(len(self.layers) - 1, -1, -1):
             for d, layer in enumerate(self.layers[i]):
+                kept, own_weights = trace.layers[i][d], weights.layers[i][d]
                 one_walk = walk[i, d] if isinstance(walk, dict) else walk
-                layer.backward(params, trace.layers[i][d], trace.batch, one_walk, workspace)
+                layer.backward(own_weights, kept, trace.batch, one_walk, workspace)
             if i > 0:
-                self._pass_down(i, params, trace, workspace)
+                self._pass_down(i, weights.layers[i], trace, workspace)
 
-    def _spread(self, params, trace, d_raw, workspace):
+    def _spread(self, W_hy, trace, d_raw, workspace):
         """Bring the gradient through head and pooling to the outputs of the top layer."""
-        d_features = workspace.take("d_features", trace.features.shape, params.dtype)
-        _read_back(d_raw, self._head_weights(params, workspace)[0], d_features)
+        d_features = workspace.take("d_features", trace.features.shape, d_raw.dtype)
+        _read_back(d_raw, W_hy, d_features)
         if trace.masks.inputs is not None:
             d_features *= trace.masks.inputs[-1]
         spread, batch = POOLINGS[self.pooling].spread, trace.batch
@@ -417,12 +440,12 @@ class Network:
                 kept.buffers.d_output,
             )
 
-    def _pass_down(self, i, params, trace, workspace):
+    def _pass_down(self, i, weights, trace, workspace):
         """Bring the gradient from the input of layer i to the outputs of the layer below."""
         reversal = trace.batch.shape.reversal if self.n_directions == 2 else None
-        d_x = self.layers[i][0].input_gradient(params, trace.layers[i][0], workspace)
+        d_x = self.layers[i][0].input_gradient(weights[0], trace.layers[i][0], workspace)
         if self.n_directions == 2:
-            turned = self.layers[i][1].input_gradient(params, trace.layers[i][1], workspace)
+            turned = self.layers[i][1].input_gradient(weights[1], trace.layers[i][1], workspace)
             add_rows(turned, reversal, d_x)
         if trace.masks.inputs is not None:
             _scale_rows(d_x, trace.batch.shape.positions, trace.masks.inputs[i - 1], d_x)

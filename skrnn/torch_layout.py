@@ -72,6 +72,8 @@ def _taken(name, value, shape, dtype):
     value = np.asarray(value, dtype=dtype)
     if value.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {value.shape}.")
+    if not np.isfinite(value).all():
+        raise ValueError(f"{name} holds NaN or infinity.")
     return value
 
 

@@ -52,20 +52,3 @@ class Workspace:
         if kept is None or kept[0] != condition:
             kept = self._kept[key] = (condition, make())
         return kept[1]
-
-    def keep_for(self, key, owner, make):
-        """Return what `make` made of the very same object the last time.
-
-        Parameters
-        ----------
-        key : hashable
-            Name of the thing.
-        owner : object
-            Compared by identity.
-        make : callable
-            ``make()`` makes it anew.
-        """
-        kept = self._kept.get(key)
-        if kept is None or kept[0] is not owner:
-            kept = self._kept[key] = (owner, make())
-        return kept[1]

@@ -106,7 +106,9 @@ BAD_X = {
     "NaN in a frame": (
         as_long_frame(with_value(np.nan, 3, 1, 1)), r"sequence 3, step 1 \(time 1\), column 'v'",
     ),
-    "all padding": (with_value(np.nan, 5), "Row 5 of X is an empty sequence: all its steps are NaN.*Remove"),
+    "all padding": (
+        with_value(np.nan, 5), "Row 5 of X is an empty sequence: all its steps are NaN.*Remove",
+    ),
     "empty sequence": (ragged(_4=np.empty((0, 2))), "Sequence 4 of X is empty.*Remove it"),
     "no sequence": ([], r"no sequence.*0 sample"),
     "no row": (np.empty((0, 5, 2)), "0 sample"),

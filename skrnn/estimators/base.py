@@ -141,7 +141,7 @@ class BaseRNN(
             examples = self._check_examples(X, y, sample_weight, reset=True, whole_fit=True)
             rng = check_random_state(self.random_state)
             training, validation = self._validation_data(examples, X_val, y_val, rng)
-            warm = self.warm_start and hasattr(self, "_params")
+            warm = self._goes_on()
             loss = self._loss = self._make_loss()
             network, params = self._make_network(examples, rng, warm)
             history = History()
@@ -246,7 +246,7 @@ class BaseRNN(
             # As if they were not there; their classes still count.
             kept = np.flatnonzero(weight)
             sequences, y, weight = sequences.take(kept), y[kept], weight[kept]
-        if reset:
+        if reset and not self._goes_on():
             self._fit_target_scale(y, weight)
         target = self._encode(y, sequences.values.dtype)
         return Examples(sequences, y, target, weight)
@@ -258,6 +258,10 @@ class BaseRNN(
         if self.batch_size == "auto":
             return min(n_sequences, max(32, min(64, n_sequences // 8)))
         return min(n_sequences, self.batch_size)
+
+    def _goes_on(self):
+        """Tell whether `fit` starts from the weights of the last one."""
+        return self.warm_start and hasattr(self, "_params")
 
     def _fit_target_scale(self, y, weight):
         """Learn how targets are scaled; classes are not."""
@@ -376,11 +380,13 @@ class BaseRNN(
         """Return the schedule; what lasts for a whole training is constant in `partial_fit`."""
         if self.learning_rate == "invscaling":
             return solvers.InverseScaling(self.learning_rate_init, self.power_t)
-        if self.learning_rate == "adaptive":
-            return solvers.Adaptive(self.learning_rate_init)
         if partial or self.learning_rate == "constant":
             return solvers.Constant(self.learning_rate_init)
-        kinds = {"cosine": solvers.Cosine, "one_cycle": solvers.OneCycle}
+        kinds = {
+            "adaptive": solvers.Adaptive,
+            "cosine": solvers.Cosine,
+            "one_cycle": solvers.OneCycle,
+        }
         return kinds[self.learning_rate](self.learning_rate_init)
 
     def _settings(self, n_sequences, max_iter=None, early_stopping=None):

@@ -265,7 +265,7 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
             return self._check_labels(y, reset=reset)
         y = column_or_1d(y, warn=True)
         if reset:
-            self.classes_ = getattr(self, "_announced_classes", unique_labels(y))
+            self._set_classes(getattr(self, "_announced_classes", unique_labels(y)))
             self._multilabel = False
             n_classes = self.classes_.size
             self.n_outputs_ = 1 if n_classes == 2 else n_classes
@@ -280,13 +280,21 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
             )
         return y
 
+    def _set_classes(self, classes):
+        if self._goes_on() and not np.array_equal(self.classes_, classes):
+            raise ValueError(
+                f"warm_start goes on with the classes of the last fit, {list(self.classes_)}, but "
+                f"y has {list(classes)}. Set warm_start=False, or use a clone."
+            )
+        self.classes_ = classes
+
     def _check_labels(self, y, *, reset):
         y = check_array(y, accept_sparse=True, input_name="y", dtype=None)
         y = y.toarray() if issparse(y) else y
         if reset:
             self._multilabel = True
             self.n_outputs_ = y.shape[1]
-            self.classes_ = getattr(self, "_announced_classes", np.arange(y.shape[1]))
+            self._set_classes(getattr(self, "_announced_classes", np.arange(y.shape[1])))
         if not self._multilabel or y.shape[1] != self.n_outputs_:
             raise ValueError(
                 f"y has {y.shape[1]} label columns, but fit saw "

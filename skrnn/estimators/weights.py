@@ -10,7 +10,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn import torch_layout
-from skrnn.sequences import as_float, contiguous
+from skrnn.sequences import as_float
 
 
 class WeightAccess:
@@ -57,7 +57,8 @@ class WeightAccess:
         for name, value in weights.items():
             if name not in current:
                 raise ValueError(f"Unknown weight {name!r}; there are {sorted(current)}.")
-            value = contiguous(as_float(np.asarray(value), name), self._params.dtype)
+            with np.errstate(over="ignore"):
+                value = as_float(np.asarray(value), name).astype(self._params.dtype)
             if value.shape != current[name].shape:
                 raise ValueError(
                     f"{name} has shape {current[name].shape}, got an array of shape {value.shape}."
