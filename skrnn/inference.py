@@ -9,6 +9,8 @@ from skrnn.workspace import Workspace
 
 # Sequences in a piece. How the work is cut never depends on the number of threads.
 PIECE = 32
+# Steps in a piece, all sequences together, unless one sequence alone has more: this bounds memory.
+PIECE_ROWS = 32768
 
 
 def cut(indices, size=PIECE):
@@ -40,7 +42,12 @@ def run(network, params, sequences, threads, what):
     n_columns = network.n_outputs if what == "raw" else network.n_features
     gathered = np.empty((len(sequences), n_columns), dtype=params.dtype)
     # Sorted, so that a piece holds sequences of similar length.
-    pieces = cut(longest_first(np.diff(sequences.offsets)))
+    lengths = np.diff(sequences.offsets)
+    pieces = [
+        part
+        for piece in cut(longest_first(lengths))
+        for part in cut(piece, max(1, PIECE_ROWS // int(lengths[piece[0]])))
+    ]
     # A piece is freed before its thread starts the next, whose buffers then reuse its memory.
     workspaces = [Workspace() for _ in range(min(threads.count, len(pieces)))]
 

@@ -1,7 +1,8 @@
 """Stacked, bidirectional recurrent layers under a linear head.
 
-The network knows its cell only by the contract in :mod:`skrnn.cells.base`. It holds no weights:
-every method takes the flat parameter vector, so one network serves any number of threads.
+The network knows its cell only by the contract in :mod:`skrnn.cells.base`. It owns no weights:
+every method takes the flat parameter vector, so one network serves any number of threads. It only
+remembers its views of the vector that was used last.
 """
 
 from __future__ import annotations
@@ -153,6 +154,8 @@ class Network:
         For each layer and direction.
     n_features : int
         Numbers that the head reads of each sequence.
+    description : str
+        The network in a few words.
     """
 
     def __init__(
@@ -187,6 +190,11 @@ class Network:
             self.layout.add("head.b_y", (n_outputs,), is_bias=True),
         )
 
+        both = ", bidirectional" if bidirectional else ""
+        self.description = (
+            f"{n_channels} channels, {cell.name}{self.hidden_layer_sizes}{both}, "
+            f"pooling {pooling!r}, {n_outputs} outputs"
+        )
         self._bound = None, None
 
     def __getstate__(self):
@@ -264,11 +272,7 @@ class Network:
         return weights
 
     def __repr__(self):
-        both = ", bidirectional" if self.n_directions == 2 else ""
-        return (
-            f"{self.n_channels} channels, {self.cell.name}{self.hidden_layer_sizes}{both}, "
-            f"{self.n_outputs} outputs"
-        )
+        return self.description
 
     # ---------------------------------------------------------------- forward
 

@@ -53,7 +53,7 @@ def clip_norm(gradient, max_norm):
     if max_norm is None:
         return
     norm = np.sqrt(squared_norm(gradient))
-    if norm > max_norm:
+    if max_norm < norm < np.inf:
         gradient *= gradient.dtype.type(max_norm / (norm + 1e-6))
 
 
@@ -116,10 +116,23 @@ class Objective:
         What to drop in training.
     walk : callable, default=bptt.full
         How to walk back through time.
+    mean_weight : float or None, default=None
+        Weight by which a batch is divided for each of its sequences; None is the mean over all
+        data. It is the same for all batches: a batch of heavy sequences counts for more.
     """
 
     def __init__(
-        self, network, loss, sequences, target, weight, *, alpha=0.0, dropout=None, walk=bptt.full
+        self,
+        network,
+        loss,
+        sequences,
+        target,
+        weight,
+        *,
+        alpha=0.0,
+        dropout=None,
+        walk=bptt.full,
+        mean_weight=None,
     ):
         self.network = network
         self.loss = loss
@@ -129,6 +142,7 @@ class Objective:
         self.alpha = alpha
         self.dropout = dropout
         self.walk = walk
+        self.mean_weight = weight.mean() if mean_weight is None else mean_weight
         self._weight_slices = network.layout.weight_slices()
         self._tasks = network.gradient_tasks()
         self._workspaces = []
@@ -161,7 +175,7 @@ class Objective:
         gradient : ndarray of shape (layout.size,)
             Its gradient, valid until the next call.
         """
-        total_weight = self.weight[indices].sum()
+        total_weight = self.mean_weight * indices.size
         scale = (self.weight[indices] / total_weight).astype(params.dtype)
         masks = NO_DROPOUT
         if self.dropout is not None and rng is not None:
@@ -215,9 +229,3 @@ class Objective:
             value += squared_norm(params[part])
             _add_penalty_gradient(params[part], params.dtype.type(strength), gradient[part])
         return 0.5 * strength * value
-
-    def mean_loss(self, params, threads):
-        """Return the weighted mean loss over all data, without dropout or penalty."""
-        raw = inference.run(self.network, params, self.sequences, threads, "raw")
-        scale = (self.weight / self.weight.sum()).astype(params.dtype)
-        return self.loss.value_and_gradient(raw, self.target, scale, np.empty_like(raw))

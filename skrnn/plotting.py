@@ -101,8 +101,8 @@ class LossCurveDisplay:
         ----------
         estimator : estimator instance
             Fitted estimator with a `loss_curve_`. Read as well, where they exist and are not
-            None: `validation_loss_curve_`, otherwise `validation_scores_`, and, if it has
-            `early_stopping`, `best_iter_`.
+            None: `validation_loss_curve_`, otherwise `validation_scores_`, and, if it was
+            fitted with early stopping, `best_iter_`.
         name : str, default=None
             Prefix of the labels in the legend.
         ax : matplotlib Axes, default=None
@@ -379,7 +379,7 @@ class GradientFlowDisplay:
 
 def _kept_the_best(estimator):
     """Tell whether the weights in use are those of the best epoch, not of the last."""
-    return getattr(estimator, "early_stopping", False) and hasattr(estimator, "best_iter_")
+    return getattr(estimator, "_kept_best", False) and hasattr(estimator, "best_iter_")
 
 
 def _check_matplotlib(caller):

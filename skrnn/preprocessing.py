@@ -5,6 +5,7 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval
 from sklearn.utils._set_output import _wrap_data_with_container
@@ -64,7 +65,11 @@ class _LayoutKeepingTransforms:
 
 
 class SequenceScaler(
-    _LayoutKeepingTransforms, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
+    _LayoutKeepingTransforms,
+    CallbackSupportMixin,
+    OneToOneFeatureMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Standardise each channel over all steps of all sequences.
 
@@ -134,6 +139,7 @@ class SequenceScaler(
         self.n_timesteps = n_timesteps
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @with_callbacks
     def fit(self, X, y=None, sample_weight=None):
         """Compute the mean and standard deviation of each channel.
 
@@ -151,7 +157,10 @@ class SequenceScaler(
         SequenceScaler
             The fitted scaler.
         """
-        return self._accumulate(X, sample_weight, first=True)
+        task = self._init_callback_context().call_on_fit_task_begin(estimator=self, X=X, y=y)
+        self._accumulate(X, sample_weight, first=True)
+        task.call_on_fit_task_end(estimator=self, X=X, y=y)
+        return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):

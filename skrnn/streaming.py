@@ -25,11 +25,14 @@ class RNNState:
         What the pooling keeps of the steps so far.
     n_steps : int
         Steps read so far.
+    network : str
+        What network it is of.
     """
 
     layers: tuple
     pooled: np.ndarray
     n_steps: int
+    network: str
 
     @property
     def n_sequences(self):
@@ -62,7 +65,8 @@ class Streaming:
         network, dtype = self._network, self._params.dtype
         _check_direction(network)
         if isinstance(n_sequences, bool) or not isinstance(n_sequences, (int, np.integer)):
-            raise TypeError(f"n_sequences must be an integer, got {n_sequences!r}.")
+            kind = type(n_sequences).__name__
+            raise TypeError(f"n_sequences must be an integer, got an object of type {kind}.")
         if n_sequences < 1:
             raise ValueError(f"n_sequences must be at least 1, got {n_sequences}.")
         n_states = len(network.cell.states)
@@ -73,6 +77,7 @@ class Streaming:
             ),
             np.zeros((n_sequences, network.n_features), dtype=dtype),
             0,
+            network.description,
         )
 
     def step(self, x, state, *, response_method="predict"):
@@ -119,7 +124,7 @@ class Streaming:
             )
         n_steps = state.n_steps + 1
         kept, pooled = POOLINGS[network.pooling].stream(output, state.pooled, n_steps)
-        after = RNNState(layers, kept, n_steps)
+        after = RNNState(layers, kept, n_steps, network.description)
         if response_method == "transform":
             # The state may hold the same array, and the caller may write to this one.
             return pooled.copy(), after
@@ -150,11 +155,13 @@ def _check_state(state, network, dtype):
         )
     n_states, n = len(network.cell.states), state.n_sequences
     shapes = [(n_states, n, n_units) for n_units in network.hidden_layer_sizes]
-    if [layer.shape for layer in state.layers] != shapes or state.pooled.dtype != dtype:
+    fits = [layer.shape for layer in state.layers] == shapes and state.pooled.dtype == dtype
+    if not fits or state.network != network.description:
         raise ValueError(
-            f"state is that of another network: its layers have the shapes "
-            f"{[layer.shape for layer in state.layers]} ({state.pooled.dtype}), but this one needs "
-            f"{shapes} ({dtype}). Begin with init_state({n}) of this estimator."
+            f"state is that of another network ({state.network}), with layers of the shapes "
+            f"{[layer.shape for layer in state.layers]} ({state.pooled.dtype}); this one "
+            f"({network.description}) needs {shapes} ({dtype}). Begin with init_state({n}) of this "
+            "estimator."
         )
 
 

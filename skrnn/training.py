@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.optimize import minimize
@@ -34,6 +34,8 @@ class History:
         by training loss.
     n_stalled : int
         Epochs since the last improvement by more than the tolerance.
+    stops_by_validation : bool
+        Whether that is an improvement on validation data, or else of the training loss.
     """
 
     losses: list = field(default_factory=list)
@@ -44,12 +46,22 @@ class History:
     best_epoch: int = 0
     best_params: np.ndarray | None = None
     n_stalled: int = 0
+    stops_by_validation: bool = False
     _best_validation_loss: float = np.inf
 
     @property
     def n_epochs(self):
         """Epochs noted."""
         return len(self.losses)
+
+    def copy(self):
+        """Return a history that can go on without this one noticing."""
+        return replace(
+            self,
+            losses=list(self.losses),
+            validation_scores=list(self.validation_scores),
+            validation_losses=list(self.validation_losses),
+        )
 
     def add(self, params, loss, validation, tolerance):
         """Note an epoch.
@@ -65,11 +77,10 @@ class History:
         tolerance : float
             How much better counts as an improvement.
         """
-        self.losses.append(loss)
-        if validation is None:
-            stalled = loss > self.best_loss - tolerance
-            best = loss < self.best_loss
-        else:
+        self.losses.append(float(loss))
+        training_stalled = stalled = loss > self.best_loss - tolerance
+        best = loss < self.best_loss
+        if validation is not None:
             score, validation_loss = validation
             self.validation_scores.append(score)
             self.validation_losses.append(validation_loss)
@@ -84,7 +95,8 @@ class History:
                 best = score > highest or (score == highest and validation_loss < lowest)
             if best:
                 self.best_score, self._best_validation_loss = score, validation_loss
-        self.best_loss = min(self.best_loss, loss)
+        self.best_loss = min(self.best_loss, float(loss))
+        stalled = stalled if self.stops_by_validation else training_stalled
         self.n_stalled = self.n_stalled + 1 if stalled else 0
         if best:
             self.best_epoch = self.n_epochs
@@ -125,8 +137,10 @@ def raise_if_diverged(loss, params, epoch):
 
 def describe(history, max_iter, rate, seconds):
     """Return one line about the newest epoch."""
-    width = len(str(max_iter))
-    parts = [f"epoch {history.n_epochs:{width}d}/{max_iter}", f"loss {history.losses[-1]:.5f}"]
+    epoch = f"epoch {history.n_epochs:{len(str(max_iter))}d}"
+    if history.n_epochs <= max_iter:
+        epoch += f"/{max_iter}"  # partial_fit goes on beyond its single epoch
+    parts = [epoch, f"loss {history.losses[-1]:.5f}"]
     if history.validation_scores:
         parts.append(f"validation loss {history.validation_losses[-1]:.5f}")
         parts.append(f"validation score {history.validation_scores[-1]:.4f}")
@@ -237,7 +251,7 @@ class StochasticTraining:
             self.rng.shuffle(order)
         size = self.settings.batch_size
         n_batches = -(-order.size // size)
-        total = total_weight = 0.0
+        total = 0.0
         for number in range(n_batches):
             batch = order[number * size : (number + 1) * size]
             loss, gradient = self.objective.gradient(params, batch, self.threads, self.rng)
@@ -246,10 +260,8 @@ class StochasticTraining:
             self._rate = self.schedule.rate(progress, self.n_seen)
             self.solver.step(params, gradient, self._rate)
             self.n_seen += batch.size
-            weight = self.objective.weight[batch].sum()
-            total += loss * weight
-            total_weight += weight
-        return total / total_weight
+            total += loss * batch.size
+        return total / order.size
 
     def _has_ended(self, history):
         if history.n_stalled <= self.settings.n_iter_no_change:
@@ -314,6 +326,8 @@ def train_lbfgs(objective, params, settings, threads, history, validate=None, on
                 "maxiter": settings.max_iter,
                 "maxfun": settings.max_fun,
                 "gtol": settings.tol,
+                # As scikit-learn does: not to stop while the gradient is still worth following.
+                "ftol": 64 * np.finfo(np.float64).eps,
             },
         )
     except KeyboardInterrupt:

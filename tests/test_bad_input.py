@@ -275,7 +275,9 @@ def test_y_in_another_order():
 def test_new_classes_in_partial_fit():
     X = good_array()
     model = small().partial_fit(X, Y, classes=[0, 1])
-    with raises_and_leaves(model, ValueError, r"not there before: \[.*2.*known are .*classes"):
+    with raises_and_leaves(
+        model, ValueError, r"not there before: \[2\]; known are \[0, 1\].*`classes`"
+    ):
         model.partial_fit(X, Y + 1)
     with raises_and_leaves(model, ValueError, "not the same as on last call"):
         model.partial_fit(X, Y, classes=[0, 1, 2])
@@ -442,17 +444,27 @@ def test_early_stopping_with_few_sequences(estimator):
 def test_a_changed_network_cannot_go_on():
     X = good_array()
     model = small(warm_start=True).fit(X, Y)
-    with raises_and_leaves(model.set_params(hidden_layer_sizes=4), ValueError, "network changed"):
+    with raises_and_leaves(
+        model.set_params(hidden_layer_sizes=4), ValueError, "network or its loss changed"
+    ):
         model.fit(X, Y)
-    with raises_and_leaves(model, ValueError, "network changed"):
+    with raises_and_leaves(model, ValueError, "network or its loss changed"):
         model.partial_fit(X, Y)
-    with raises_and_leaves(model.set_params(hidden_layer_sizes=3), ValueError, "network changed"):
+    with raises_and_leaves(model.set_params(hidden_layer_sizes=3), ValueError, "classes"):
         model.fit(X, np.arange(N))
-    with raises_and_leaves(model.set_params(cell="lstm"), ValueError, "network changed"):
+    with raises_and_leaves(
+        model.set_params(cell="lstm"), ValueError, "network or its loss changed"
+    ):
         model.fit(X, Y)
 
 
 # ------------------------------------------------------------------------------------- divergence
+
+
+def test_gradient_flow_that_overflows():
+    model = small(RNNRegressor).fit(good_array(), Y)
+    with raises_and_leaves(model, ValueError, "gradient overflows in layer 0.*Scale"):
+        model.gradient_flow(good_array(), Y * 1e300)
 
 
 @pytest.mark.parametrize("estimator", BOTH)

@@ -246,5 +246,5 @@ def test_a_cell_without_a_name_in_its_module_goes_along_in_the_pickle():
 def test_another_cell_is_another_network():
     X, y = data()
     model = RNNClassifier(4, cell=MGU, max_iter=2, warm_start=True, random_state=0).fit(X, y)
-    with pytest.raises(ValueError, match="network changed"):
+    with pytest.raises(ValueError, match="network or its loss changed"):
         model.set_params(cell="gru").fit(X, y)

@@ -87,7 +87,7 @@ def test_validation_loss_is_drawn_on_the_same_axes_and_wins_over_scores():
         validation_loss_curve_=decay(20) + 0.1,
         validation_scores_=1 - decay(20) / 2,
         best_iter_=17,
-        early_stopping=True,
+        _kept_best=True,
     )
     display = LossCurveDisplay.from_estimator(model)
     assert display.validation_ax_ is display.ax_
@@ -118,7 +118,7 @@ def test_two_models_share_the_axes_with_colours_and_labels_of_their_own():
         loss_curve_=decay(9),
         validation_scores_=1 - decay(9) / 2,
         best_iter_=9,
-        early_stopping=True,
+        _kept_best=True,
     )
     first = LossCurveDisplay.from_estimator(model, name="GRU")
     second = LossCurveDisplay.from_estimator(model, name="LSTM", ax=first.ax_)

@@ -36,9 +36,10 @@ VARIANTS = [
     {"cell": "lstm", "bidirectional": True, "pooling": "mean", "alpha": 1e-3, "n_timesteps": 1,
      "learning_rate": "one_cycle"},
     {"cell": "rnn", "hidden_layer_sizes": (12, 8), "dropout": 0.05, "recurrent_dropout": 0.05},
-    {"early_stopping": True, "n_iter_no_change": 30},
+    {"early_stopping": True, "n_iter_no_change": 30, "n_timesteps": 1},
     {"solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": 0.1, "shuffle": False},
-    {"solver": "lbfgs", "cell": "lstm", "pooling": "max", "max_iter": 20, "n_timesteps": 1},
+    {"solver": "lbfgs", "cell": "lstm", "pooling": "max", "hidden_layer_sizes": 4, "max_iter": 8,
+     "n_timesteps": 1},
     {"solver": "rmsprop", "cell": "rnn", "activation": "relu", "n_jobs": 2, "batch_size": 64,
      "learning_rate": "constant"},
     {"cell": "rnn", "activation": "logistic", "bptt_steps": 8, "max_grad_norm": None,
@@ -48,7 +49,6 @@ VARIANTS = [
 SMALL = {"hidden_layer_sizes": 8, "max_iter": 30, "learning_rate_init": 0.03}
 LARGER = {"hidden_layer_sizes": 12, "max_iter": 100, "learning_rate_init": 0.03}
 CLASSIFIERS = [RNNClassifier(**{**SMALL, **variant}) for variant in VARIANTS]
-CLASSIFIERS[3].set_params(class_weight="balanced")
 CLASSIFIERS[-1].set_params(loss="hinge")
 REGRESSORS = [
     RNNRegressor(**{**(SMALL if "n_timesteps" in variant else LARGER), **variant})

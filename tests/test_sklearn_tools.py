@@ -333,7 +333,7 @@ def test_long_frames(tool):
 FLAT_ONLY = {
     "BaggingClassifier": lambda model: BaggingClassifier(model, n_estimators=2, random_state=0),
     "AdaBoostClassifier": lambda model: AdaBoostClassifier(
-        model.set_params(max_iter=20), n_estimators=2
+        model.set_params(max_iter=20), n_estimators=2, random_state=0
     ),
     "OneVsOneClassifier": OneVsOneClassifier,
     "SelfTrainingClassifier": SelfTrainingClassifier,

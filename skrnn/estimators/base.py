@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -79,6 +79,13 @@ class Examples:
             self.sequences.take(index), self.y[index], self.target[index], self.weight[index]
         )
 
+    def astype(self, dtype):
+        """Return the examples in another float type."""
+        sequences = Sequences(self.sequences.values.astype(dtype), self.sequences.offsets)
+        is_number = self.target.dtype.kind == "f"
+        target = self.target.astype(dtype) if is_number else self.target
+        return replace(self, sequences=sequences, target=target)
+
 
 class BaseRNN(
     Streaming,
@@ -142,9 +149,9 @@ class BaseRNN(
             rng = check_random_state(self.random_state)
             training, validation = self._validation_data(examples, X_val, y_val, rng)
             warm = self._goes_on()
-            loss = self._loss = self._make_loss()
             network, params = self._make_network(examples, rng, warm)
-            history = History()
+            loss = self._loss = self._make_loss()
+            history = History(stops_by_validation=self.early_stopping)
             callbacks = EpochCallbacks(
                 self,
                 self._init_callback_context(max_subtasks=self.max_iter),
@@ -156,21 +163,23 @@ class BaseRNN(
                 lambda weights: {"_network": network, "_params": weights, "_loss": loss},
             )
             with Threads(self.n_jobs) as threads:
-                objective = self._make_objective(network, loss, training)
                 validate = self._make_validate(network, loss, validation, threads)
                 callbacks.begin()
                 if self.solver == "lbfgs":
+                    # Its line search needs a loss without the noise of single precision.
+                    dtype, training = params.dtype, training.astype(np.float64)
                     params = train_lbfgs(
-                        objective,
-                        params,
-                        self._settings(len(objective)),
+                        self._make_objective(network, loss, training),
+                        params.astype(np.float64),
+                        self._settings(len(training.weight)),
                         threads,
                         history,
-                        validate,
-                        callbacks,
-                    )
-                    n_seen = history.n_epochs * len(objective)
+                        validate and (lambda vector: validate(vector.astype(dtype))),
+                        lambda history, vector: callbacks(history, vector.astype(dtype)),
+                    ).astype(dtype)
+                    n_seen = history.n_epochs * len(training.weight)
                 else:
+                    objective = self._make_objective(network, loss, training)
                     trainer = StochasticTraining(
                         objective,
                         self._make_solver(params),
@@ -193,19 +202,21 @@ class BaseRNN(
             first = not hasattr(self, "_params")
             examples = self._check_examples(X, y, sample_weight, reset=first)
             # Training writes to what is kept between calls; if it fails that must be as before.
-            solver, history, rng = (
+            solver, rng = (
                 None if first else deepcopy(getattr(self, name, None))
-                for name in ("_solver", "_history", "_partial_fit_rng")
+                for name in ("_solver", "_partial_fit_rng")
             )
+            history = None if first else getattr(self, "_history", None)
             rng = check_random_state(self.random_state) if rng is None else rng
-            loss = self._loss = self._make_loss()
             network, params = self._make_network(examples, rng, warm=not first)
+            loss = self._loss = self._make_loss()
             solver = self._make_solver(params) if solver is None else solver
-            history = History() if history is None else history
+            history = History() if history is None else history.copy()
             settings = self._settings(len(examples.weight), max_iter=1, early_stopping=False)
             with Threads(self.n_jobs) as threads:
                 trainer = StochasticTraining(
-                    self._make_objective(network, loss, examples),
+                    # What one call holds says nothing about the mean weight of all of them.
+                    self._make_objective(network, loss, examples, mean_weight=1.0),
                     solver,
                     self._make_schedule(partial=True),
                     settings,
@@ -237,8 +248,8 @@ class BaseRNN(
             total = weight.sum()
         if not np.finfo(np.float64).tiny <= total < np.inf:
             raise ValueError(
-                f"The weights of the sequences sum to {total}: weights are relative to each other, "
-                "so multiply all by a constant that brings them near one."
+                f"The weights of the sequences sum to {total}. Multiply all of them, and alpha, by "
+                "a constant that brings them near one."
             )
         if whole_fit and self._is_one_batch(len(sequences)):
             sequences, y, weight = merge_repeated(sequences, y, weight)
@@ -247,7 +258,7 @@ class BaseRNN(
             kept = np.flatnonzero(weight)
             sequences, y, weight = sequences.take(kept), y[kept], weight[kept]
         if reset and not self._goes_on():
-            self._fit_target_scale(y, weight)
+            self._fit_target_scale(y, weight, whole_fit)
         target = self._encode(y, sequences.values.dtype)
         return Examples(sequences, y, target, weight)
 
@@ -263,7 +274,7 @@ class BaseRNN(
         """Tell whether `fit` starts from the weights of the last one."""
         return self.warm_start and hasattr(self, "_params")
 
-    def _fit_target_scale(self, y, weight):
+    def _fit_target_scale(self, y, weight, whole_fit):
         """Learn how targets are scaled; classes are not."""
 
     def _weigh_classes(self, y, weight):
@@ -322,15 +333,16 @@ class BaseRNN(
             longest = int(np.diff(examples.sequences.offsets).max())
             return network, network.initial_parameters(rng, dtype, longest)
         old, new = self._network.layout.blocks, network.layout.blocks
-        if old != new or self._network.cell is not network.cell:
+        same_loss = self._loss.kernel is self._make_loss().kernel
+        if old != new or self._network.cell is not network.cell or not same_loss:
             raise ValueError(
-                "The network changed since the last fit: warm_start and partial_fit go on training "
-                f"the same weights. Before: {self._network}; now: {network}. Use a clone for "
-                "another network, or other channels or classes."
+                "The network or its loss changed since the last fit: warm_start and partial_fit go "
+                f"on training the same weights. Before: {self._network}; now: {network}. Use a "
+                "clone for another network or loss, or other channels or classes."
             )
         return network, self._params.astype(dtype)
 
-    def _make_objective(self, network, loss, examples):
+    def _make_objective(self, network, loss, examples, mean_weight=None):
         if self.solver == "lbfgs" and (self.dropout > 0 or self.recurrent_dropout > 0):
             raise ValueError(
                 "solver='lbfgs' minimises one fixed function and cannot drop units at random; set "
@@ -349,6 +361,7 @@ class BaseRNN(
             alpha=self.alpha,
             dropout=dropout,
             walk=walk,
+            mean_weight=mean_weight,
         )
 
     def _make_validate(self, network, loss, validation, threads):
@@ -407,6 +420,7 @@ class BaseRNN(
         self._params = params
         self._loss = loss
         self._history = None if self._solver is None else history
+        self._kept_best = history.stops_by_validation
         self.cell_ = network.cell
         self.loss_curve_ = history.losses
         self.loss_ = history.losses[-1] if history.losses else np.inf

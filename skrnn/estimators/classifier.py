@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.sparse import issparse
+from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.metrics import accuracy_score
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import check_array
@@ -21,20 +22,30 @@ from skrnn.losses import classification_loss
 
 
 def _has_probabilities(estimator):
-    if estimator.loss != "log_loss":
+    """Tell `available_if` whether the outputs in use are, or will be, probabilities."""
+    fitted = getattr(estimator, "_loss", None)
+    available = estimator.loss == "log_loss" if fitted is None else fitted.link_inverse is not None
+    if not available:
         raise AttributeError(
-            f"predict_proba is not available when loss={estimator.loss!r}; use loss='log_loss'."
+            "predict_proba is not available with loss='hinge'; fit with loss='log_loss'."
         )
     return True
 
 
+def _has_margins(estimator):
+    """Tell `available_if` whether the outputs in use are, or will be, margins."""
+    fitted = getattr(estimator, "_loss", None)
+    return estimator.loss == "hinge" if fitted is None else fitted.link_inverse is None
+
+
 def _balance(column, weight):
     """Return the factors that give all classes the same total weight."""
-    _, codes = np.unique(column, return_inverse=True)
-    totals = np.bincount(codes, weights=weight)
-    present = totals > 0
-    totals[~present] = 1.0
-    return (weight.sum() / (np.count_nonzero(present) * totals))[codes]
+    present = np.unique(column[weight > 0])
+    factors = compute_class_weight(
+        "balanced", classes=present, y=column[weight > 0], sample_weight=weight[weight > 0]
+    )
+    places = np.minimum(np.searchsorted(present, column), present.size - 1)
+    return factors[places]
 
 
 @document
@@ -228,6 +239,12 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         ValueError
             As `fit`, and if y holds a class that is not among the classes.
         """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all data at once, which partial_fit never sees. "
+                "Compute the weights with sklearn.utils.class_weight.compute_class_weight and pass "
+                "them as a dict."
+            )
         known = getattr(self, "classes_", None)
         if known is None and classes is None:
             raise ValueError(
@@ -274,17 +291,17 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         unseen = ~np.isin(y, self.classes_)
         if unseen.any():
             raise ValueError(
-                f"y holds classes that were not there before: {list(np.unique(y[unseen]))}; "
-                f"known are {list(self.classes_)}. partial_fit takes all of them as `classes` in "
-                "its first call."
+                f"y holds classes that were not there before: {np.unique(y[unseen]).tolist()}; "
+                f"known are {self.classes_.tolist()}. partial_fit takes all of them as `classes` "
+                "in its first call."
             )
         return y
 
     def _set_classes(self, classes):
         if self._goes_on() and not np.array_equal(self.classes_, classes):
             raise ValueError(
-                f"warm_start goes on with the classes of the last fit, {list(self.classes_)}, but "
-                f"y has {list(classes)}. Set warm_start=False, or use a clone."
+                f"warm_start goes on with the classes of the last fit, {self.classes_.tolist()}, "
+                f"but y has {classes.tolist()}. Set warm_start=False, or use a clone."
             )
         self.classes_ = classes
 
@@ -295,6 +312,11 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
             self._multilabel = True
             self.n_outputs_ = y.shape[1]
             self._set_classes(getattr(self, "_announced_classes", np.arange(y.shape[1])))
+            if self.classes_.size != y.shape[1]:
+                raise ValueError(
+                    f"y has {y.shape[1]} label columns, but classes names {self.classes_.size}; "
+                    "pass one number for each column."
+                )
         if not self._multilabel or y.shape[1] != self.n_outputs_:
             raise ValueError(
                 f"y has {y.shape[1]} label columns, but fit saw "
@@ -316,8 +338,14 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         if self.class_weight == "balanced":
             columns = y.reshape(len(y), -1).T
             factors = np.prod([_balance(column, weight) for column in columns], axis=0)
-        else:
+        elif self._multilabel:
             factors = compute_sample_weight(self.class_weight, y)
+        else:
+            # Of all classes, though a batch of partial_fit may hold only some of them.
+            of_classes = compute_class_weight(
+                self.class_weight, classes=self.classes_, y=self.classes_
+            )
+            factors = of_classes[np.searchsorted(self.classes_, y)]
         wrong = ~(np.isfinite(factors) & (factors >= 0))
         if wrong.any():
             i = int(wrong.argmax())
@@ -360,7 +388,8 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         probabilities = self._loss.link_inverse(raw)
         if self._multilabel or self.classes_.size != 2:
             return probabilities
-        return np.column_stack([1 - probabilities[:, 0], probabilities[:, 0]])
+        # Not one minus the other, which would lose small probabilities.
+        return np.column_stack([self._loss.link_inverse(-raw), probabilities])
 
     @available_if(_has_probabilities)
     def predict_proba(self, X):
@@ -392,10 +421,14 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         log_probabilities : ndarray of shape (n_sequences, n_classes) or (n_sequences, n_labels)
             In the order of `classes_`.
         """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+        raw = self._run(X, "raw")
+        if self._multilabel:
+            return log_expit(raw)
+        if self.classes_.size == 2:
+            return np.column_stack([log_expit(-raw), log_expit(raw)])
+        return log_softmax(raw, axis=1)
 
-    @available_if(lambda estimator: estimator.loss == "hinge")
+    @available_if(_has_margins)
     def decision_function(self, X):
         """Return the raw outputs: the larger, the surer.
 

@@ -57,10 +57,17 @@ class GradientFlow:
             d_raw = np.empty_like(trace.raw)
             own_loss = np.ones(batch.n_sequences, dtype=self._params.dtype)
             self._loss.value_and_gradient(trace.raw, target[piece[batch.order]], own_loss, d_raw)
-            network.backward(self._params, trace, d_raw, workspace, observers)
+            with np.errstate(over="ignore", invalid="ignore"):
+                network.backward(self._params, trace, d_raw, workspace, observers)
             counts[: batch.n_steps] += np.diff(batch.starts)
             for key, observer in observers.items():
                 norms = observer.norms
+                true = np.arange(batch.n_steps) < batch.lengths[:, np.newaxis]
+                if not np.isfinite(norms[true]).all():
+                    raise ValueError(
+                        f"The gradient overflows in layer {key[0]}: X or y hold values that are "
+                        "too far from those seen in fit. Scale them first."
+                    )
                 if key[1] == 1:
                     norms = _turned(norms, batch.lengths)
                 totals[key][: batch.n_steps] += np.nansum(norms, axis=0)

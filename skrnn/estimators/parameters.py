@@ -50,7 +50,8 @@ _NETWORK = """\
     cell : {"gru", "lstm", "rnn"} or Cell, default="gru"
         The recurrent cell, by name or a :class:`~skrnn.cells.Cell` of one's own.
     activation : {"tanh", "relu", "logistic"}, default="tanh"
-        Hidden-state function of the vanilla cell ``"rnn"``; the gated cells have theirs fixed.
+        Hidden-state function of the vanilla cell ``"rnn"``; the gated cells have theirs fixed and
+        ignore it.
     bidirectional : bool, default=False
         Whether each layer also reads the sequences backwards.
     pooling : {"last", "mean", "max"}, default="last"
@@ -102,8 +103,10 @@ default="cosine"
         Source of initial weights, validation split, batches and dropout. The same int gives the
         same bits, whatever `n_jobs`.
     tol : float, default=1e-4
-        Training stalls when loss (or validation score) does not improve by at least this much;
-        for ``"lbfgs"`` the largest gradient at which it ends.
+        Training stalls when the loss (with `early_stopping`, the validation score) does not
+        improve by at least this much. It has no effect where `learning_rate` lays out the whole
+        training (``"cosine"``, ``"one_cycle"``), unless with `early_stopping`. For ``"lbfgs"`` the
+        largest gradient at which it ends.
     verbose : bool or int, default=False
         Whether to print a line an epoch; a larger number prints one every so many epochs.
     warm_start : bool, default=False
@@ -128,7 +131,7 @@ default="cosine"
     epsilon : float, default=1e-8
         Keeps divisions of ``"adam"`` and ``"rmsprop"`` finite.
     n_iter_no_change : int, default=10
-        Epochs without improvement after which training has stalled.
+        Epochs without improvement after which training has stalled; see `tol`.
     max_fun : int, default=15000
         Most evaluations of the loss by ``"lbfgs"``."""
 

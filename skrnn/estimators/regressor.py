@@ -230,8 +230,12 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
     # R^2 of a single target is not defined.
     _fewest_to_score = 2
 
-    def _fit_target_scale(self, y, weight):
-        """Standardise the targets; those of a logarithmic link are divided by their mean."""
+    def _fit_target_scale(self, y, weight, whole_fit):
+        """Standardise the targets; those of a logarithmic link are divided by their mean.
+
+        Targets that are all the same have no spread. In the first call of `partial_fit` their size
+        then stands for that of the others to come.
+        """
         columns = y.reshape(len(y), -1)
         with np.errstate(over="ignore", invalid="ignore"):
             mean = np.average(columns, axis=0, weights=weight)
@@ -252,7 +256,10 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         size[size == 0] = 1.0
         variance = np.average(((columns - mean) / size) ** 2, axis=0, weights=weight)
         scale = size * np.sqrt(variance)
-        scale[~(scale > 10 * np.finfo(np.float64).eps * np.abs(mean))] = 1.0
+        constant = ~(scale > 10 * np.finfo(np.float64).eps * np.abs(mean))
+        scale[constant] = 1.0
+        if not whole_fit:
+            scale[constant & (mean != 0)] = np.abs(mean[constant & (mean != 0)])
         self._target_mean, self._target_scale = mean, scale
 
     def _encode(self, y, dtype):
