@@ -473,3 +473,18 @@ def test_several_targets_are_scaled_each_on_its_own():
     y = np.column_stack([1e6 * numbers_of(X), 1e-6 * X[:, -1, 1]])
     model = regressor(max_iter=60, learning_rate_init=0.05).fit(X, y)
     assert model.score(X, y) > 0.8
+
+
+def test_held_out_targets_do_not_show_in_the_scale():
+    y = numbers_of(X)
+    model = regressor(early_stopping=True, max_iter=2).fit(X, y)
+    far = np.where(np.arange(len(y)) == int(np.argmax(y)), 50.0, y)
+    scales = {
+        tuple(
+            regressor(early_stopping=True, max_iter=2, random_state=seed).fit(X, far)._target_scale
+        )
+        for seed in range(8)
+    }
+    # The outlier is in the training part of some splits and in the held-out part of others.
+    assert max(scales)[0] > 2 * min(scales)[0]
+    assert model._target_scale[0] < 2 * np.std(y)

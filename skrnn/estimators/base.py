@@ -308,7 +308,15 @@ class BaseRNN(
             test_size=n_held_out,
             stratify=self._strata(examples.y, n_held_out),
         )
-        return examples.take(train), examples.take(held_out)
+        training, held_out = examples.take(train), examples.take(held_out)
+        if not self._goes_on():
+            # Nothing of the held-out part may show in how the targets are scaled.
+            self._fit_target_scale(training.y, training.weight, whole_fit=True)
+        return self._encoded(training), self._encoded(held_out)
+
+    def _encoded(self, examples):
+        target = self._encode(examples.y, examples.sequences.values.dtype)
+        return replace(examples, target=target)
 
     # Sequences that a validation score needs.
     _fewest_to_score = 1
@@ -437,7 +445,8 @@ class BaseRNN(
     # --------------------------------------------------------------- results
 
     def _run(self, X, what):
-        check_is_fitted(self)
+        if "_params" not in vars(self):  # much quicker than scikit-learn's look at all attributes
+            check_is_fitted(self)
         sequences = check_sequences(self, X, reset=False, dtype=self._params.dtype)
         with Threads(self.n_jobs) as threads:
             results = inference.run(self._network, self._params, sequences, threads, what)
