@@ -50,9 +50,10 @@ SMALL = {"hidden_layer_sizes": 8, "max_iter": 30, "learning_rate_init": 0.03}
 LARGER = {"hidden_layer_sizes": 12, "max_iter": 100, "learning_rate_init": 0.03}
 CLASSIFIERS = [RNNClassifier(**{**SMALL, **variant}) for variant in VARIANTS]
 CLASSIFIERS[-1].set_params(loss="hinge")
+# What differs from the classifier is the target; the networks are the same.
 REGRESSORS = [
     RNNRegressor(**{**(SMALL if "n_timesteps" in variant else LARGER), **variant})
-    for variant in VARIANTS
+    for variant in (VARIANTS[0], VARIANTS[2], VARIANTS[4], VARIANTS[6], VARIANTS[7])
 ]
 REGRESSORS[0].set_params(loss="huber")
 REGRESSORS[-2].set_params(loss="quantile")
