@@ -46,6 +46,15 @@ are none of its business.
 
 A gate listed in ``own_operands`` has a recurrent product that reads something else than the
 previous state; ``operands[1]``, ``operands[2]``, ... belong to these gates in their order.
+
+**Helpers**, all in :mod:`skrnn.cells`: :func:`read_state` and :func:`rows_before` find the
+previous state; :func:`add_recurrent_products` and ``add_product`` multiply;
+:func:`operand_gradient` says where the gradients of what was read add up, and
+:func:`add_to_state_gradient` passes them on through the dropout mask; ``rows`` and ``flat`` view
+rows of a matrix; :func:`fill_rows` and :func:`clear` set them.
+
+Define a cell in a module, not at a prompt or in the script that runs: it is then pickled by name, and
+the processes of a parallel search load its machine code instead of compiling it anew.
 """
 
 from __future__ import annotations
