@@ -53,8 +53,8 @@ previous state; :func:`add_recurrent_products` and ``add_product`` multiply;
 :func:`add_to_state_gradient` passes them on through the dropout mask; ``rows`` and ``flat`` view
 rows of a matrix; :func:`fill_rows` and :func:`clear` set them.
 
-Define a cell in a module, not at a prompt or in the script that runs: it is then pickled by name, and
-the processes of a parallel search load its machine code instead of compiling it anew.
+Define a cell in a module, not at a prompt or in the script that runs: it is then pickled by name,
+and the processes of a parallel search load its machine code instead of compiling it anew.
 """
 
 from __future__ import annotations
