@@ -1,8 +1,8 @@
 """Losses: the value, its gradient with respect to the raw output, and the way back to targets.
 
-Each kernel takes the raw outputs (n, K), the targets, weights that already sum to one over the
-batch, and an array for the gradient; it returns the weighted loss, summed in float64. Losses of
-several outputs are summed over labels and averaged over regression targets.
+Each kernel takes the raw outputs (n, K), the targets, weights that are already divided by what
+the batch is normalised by, and an array for the gradient; it returns the weighted loss, summed in
+float64. Losses of several outputs are summed over labels and averaged over regression targets.
 """
 
 from __future__ import annotations

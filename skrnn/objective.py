@@ -111,7 +111,8 @@ class Objective:
     weight : ndarray of shape (n,)
         Weight of each sequence, positive.
     alpha : float, default=0
-        Strength of the L2 penalty on weights, divided by the total weight of a batch.
+        Strength of the L2 penalty on weights, divided by `mean_weight` times
+        the sequences of a batch.
     dropout : Dropout or None
         What to drop in training.
     walk : callable, default=bptt.full

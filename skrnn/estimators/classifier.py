@@ -65,7 +65,7 @@ class RNNClassifier(GradientFlow, ClassifierMixin, BaseRNN):
     {training}
     class_weight : dict, "balanced", list of dict or None, default=None
         Weight of each class in the loss, as everywhere in scikit-learn; multiplied with
-        `sample_weight`.
+        `sample_weight`. ``"balanced"`` needs all data at once and is refused by `partial_fit`.
     {threads}
 
     Attributes

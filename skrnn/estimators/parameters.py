@@ -69,8 +69,8 @@ _TRAINING = """\
         What minimises the loss. ``"lbfgs"`` is SciPy's L-BFGS-B over all data at once, for small
         data; it knows no batches, learning rate, dropout or clipping.
     alpha : float, default=1e-4
-        Strength of the L2 penalty on weights (not biases), divided by the total sample weight of a
-        batch when added to the loss.
+        Strength of the L2 penalty on weights (not biases), divided by the size of a batch times the
+        mean sample weight (in `partial_fit` by the size alone) when added to the loss.
     batch_size : int or "auto", default="auto"
         Sequences in a batch. ``"auto"`` is an eighth of the training sequences, at least 32 and
         at most 64, and all of them if they are fewer than that.
@@ -110,7 +110,8 @@ default="cosine"
     verbose : bool or int, default=False
         Whether to print a line an epoch; a larger number prints one every so many epochs.
     warm_start : bool, default=False
-        Whether `fit` starts from the weights of the last `fit`.
+        Whether `fit` starts from the weights of the last `fit`, with its classes or its scale of
+        targets.
     momentum : float, default=0.9
         Momentum of ``"sgd"``.
     nesterovs_momentum : bool, default=True
