@@ -23,6 +23,7 @@ LAYERS = (
     {"objective"},
     {"training"},
     {"estimators"},
+    {"warmup"},
 )
 STAND_ALONE = {"plotting"}
 NUMBA_MODULES = {"_jit", "_math", "_gemm", "_views", "cells"}
