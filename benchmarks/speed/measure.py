@@ -1,8 +1,8 @@
 """Interleaved measurement of contestants that are alive together, each in its own process.
 
 They take turns, one unit of work each, while the others sleep; another one begins each round. A
-comparison is the ratio of their medians, with the quartiles of the ratios of single rounds. Absolute
-times of two runs, or of two contestants of different runs, say little on a machine that others use.
+comparison is the ratio of their medians, with the quartiles of the ratios of single rounds. Times
+of different runs say little beside each other on a machine that others use.
 """
 
 import json

@@ -20,13 +20,13 @@ LIMITS = (
 )
 
 
-def limit_threads(threads):
+def limit_threads(threads, environment=os.environ):
     """Hold every pool of threads that is known to this number."""
     for name in LIMITS:
-        os.environ[name] = str(threads)
+        environment[name] = str(threads)
     if threads == 1:
-        flags = os.environ.get("XLA_FLAGS", "")
-        os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen=false {flags}".strip()
+        flags = environment.get("XLA_FLAGS", "")
+        environment["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen=false {flags}".strip()
 
 
 class Server:
