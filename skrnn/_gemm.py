@@ -10,6 +10,7 @@ bits alone and among others, and on one machine and another.
 
 from __future__ import annotations
 
+import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
 
@@ -20,6 +21,11 @@ from skrnn._tiles import SHORT, TALL, THIN, VECTOR_BYTES, make_tile
 # transposed A has a cache line in each of them, of which a tile reads a part.
 DEPTH_BLOCK = 256
 TRANSPOSED_DEPTH_BLOCK = 64
+# Rows whose distance in bytes is a multiple of this fall into few sets of the cache and push each
+# other out; from this many rows and columns of C on, copying them apart pays.
+CROWDED = 512
+LARGE = 96
+CACHE_LINE = 64
 
 _tall = make_tile(TALL, 2, "whole")
 _short = make_tile(SHORT, 2, "whole")
@@ -168,8 +174,33 @@ def _add_product(A, B, C):
 
 
 @jit
+def _copy_rows(source, first, count, target):
+    for i in range(count):
+        for j in range(source.shape[1]):
+            target[i, j] = source[first + i, j]
+
+
+@jit
+def _add_crowded_transposed_product(A, B, C):
+    """Add ``A.T @ B`` from copies of some rows at a time that lie a cache line further apart."""
+    size, more = C.itemsize, CACHE_LINE // C.itemsize
+    a = np.empty((TRANSPOSED_DEPTH_BLOCK, A.shape[1] + more), dtype=C.dtype)
+    b = np.empty((TRANSPOSED_DEPTH_BLOCK, B.shape[1] + more), dtype=C.dtype)
+    for k in range(0, A.shape[0], TRANSPOSED_DEPTH_BLOCK):
+        depth = min(TRANSPOSED_DEPTH_BLOCK, A.shape[0] - k)
+        _copy_rows(A, k, depth, a)
+        _copy_rows(B, k, depth, b)
+        _product(
+            C.dtype.type(0), size, TRANSPOSED_DEPTH_BLOCK, address_of(a), size, a.strides[0],
+            address_of(b), b.strides[0], address_of(C), C.strides[0], C.shape[0], depth, C.shape[1],
+        )  # fmt: skip
+
+
+@jit
 def _add_transposed_product(A, B, C):
-    if C.size > 0:
+    if min(A.strides[0] % CROWDED, B.strides[0] % CROWDED) == 0 and min(C.shape) >= LARGE:
+        _add_crowded_transposed_product(A, B, C)
+    elif C.size > 0:
         _product(
             C.dtype.type(0),
             C.itemsize,

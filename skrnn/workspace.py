@@ -43,6 +43,7 @@ class Workspace:
 
     def __init__(self):
         self._buffers = {}
+        self._views = {}
         self._kept = {}
 
     def take(self, key, shape, dtype):
@@ -57,6 +58,12 @@ class Workspace:
         dtype : numpy dtype
             Its type.
         """
+        view = self._views.get(key)
+        if view is None or view.shape != shape or view.dtype != dtype:
+            view = self._views[key] = self._make_view(key, shape, dtype)
+        return view
+
+    def _make_view(self, key, shape, dtype):
         size = prod(shape)
         buffer = self._buffers.get(key)
         if buffer is None or buffer.size < size or buffer.dtype != dtype:
