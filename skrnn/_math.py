@@ -52,6 +52,20 @@ def _power_of_two(typingctx, shifted):
 
 
 @intrinsic
+def _times_power_of_two(typingctx, x, shifted):
+    """Return ``x 2 ** n`` for an integer n as above, if x and the result are normal numbers."""
+    bits, mantissa = (32, 23) if shifted.bitwidth == 32 else (64, 52)
+
+    def codegen(context, builder, signature, args):
+        integer = context.get_value_type(types.Integer.from_bitwidth(bits))
+        exponent = builder.shl(builder.bitcast(args[1], integer), integer(mantissa))
+        product = builder.add(builder.bitcast(args[0], integer), exponent)
+        return builder.bitcast(product, args[0].type)
+
+    return x(x, shifted), codegen
+
+
+@intrinsic
 def _is_single(typingctx, x):
     """Tell at compile time whether a number is a float32."""
     single = x.bitwidth == 32
@@ -72,31 +86,33 @@ _ROUND_SINGLE, _ROUND_DOUBLE = 12582912.0, 6755399441055744.0
 
 
 @jit
+def _pair(r, even, odd):
+    return _fused(_typed(r, odd), r, _typed(r, even))
+
+
+@jit
 def _expm1_single(r):
-    """Taylor series of exp - 1 to degree 7: below 0.1 ulp of exp for ``|r| <= ln(2) / 2``."""
-    p = _fused(_typed(r, 1 / 5040), r, _typed(r, 1 / 720))
-    p = _fused(p, r, _typed(r, 1 / 120))
-    p = _fused(p, r, _typed(r, 1 / 24))
-    p = _fused(p, r, _typed(r, 1 / 6))
-    p = _fused(p, r, _typed(r, 0.5))
-    return _fused(p, r * r, r)
+    """Taylor series of exp - 1 to degree 7: below 0.1 ulp of exp for ``|r| <= ln(2) / 2``.
+
+    Powers are taken in pairs, here and in double precision: half as many steps wait for each other.
+    """
+    square = r * r
+    p = _fused(_pair(r, 1 / 720, 1 / 5040), square, _pair(r, 1 / 24, 1 / 120))
+    p = _fused(p, square, _pair(r, 0.5, 1 / 6))
+    return _fused(p, square, r)
 
 
 @jit
 def _expm1_double(r):
     """Taylor series of exp - 1 to degree 13: below 0.1 ulp of exp for ``|r| <= ln(2) / 2``."""
-    p = _fused(_typed(r, 1 / 6227020800), r, _typed(r, 1 / 479001600))
-    p = _fused(p, r, _typed(r, 1 / 39916800))
-    p = _fused(p, r, _typed(r, 1 / 3628800))
-    p = _fused(p, r, _typed(r, 1 / 362880))
-    p = _fused(p, r, _typed(r, 1 / 40320))
-    p = _fused(p, r, _typed(r, 1 / 5040))
-    p = _fused(p, r, _typed(r, 1 / 720))
-    p = _fused(p, r, _typed(r, 1 / 120))
-    p = _fused(p, r, _typed(r, 1 / 24))
-    p = _fused(p, r, _typed(r, 1 / 6))
-    p = _fused(p, r, _typed(r, 0.5))
-    return _fused(p, r * r, r)
+    square = r * r
+    p = _pair(r, 1 / 479001600, 1 / 6227020800)
+    p = _fused(p, square, _pair(r, 1 / 3628800, 1 / 39916800))
+    p = _fused(p, square, _pair(r, 1 / 40320, 1 / 362880))
+    p = _fused(p, square, _pair(r, 1 / 720, 1 / 5040))
+    p = _fused(p, square, _pair(r, 1 / 24, 1 / 120))
+    p = _fused(p, square, _pair(r, 0.5, 1 / 6))
+    return _fused(p, square, r)
 
 
 @jit
@@ -133,8 +149,14 @@ def _exp(x):
 
 @jit
 def _logistic(x):
-    one = _typed(x, 1.0)
-    e = _exp(-abs(x))
+    one, shift = _typed(x, 1.0), _shift(x)
+    lowest = _typed(x, -104.0) if _is_single(x) else _typed(x, -746.0)
+    size = -abs(x)
+    bounded = lowest if size < lowest else size
+    shifted = _fused(bounded, _typed(x, _LOG2_E), shift)
+    p = _expm1_of_rest(bounded, shifted - shift) + one
+    # The exponential of a negative number: too large by 2 ** 64 it is a normal number throughout.
+    e = _times_power_of_two(p, shifted + _typed(x, 64.0)) * _typed(x, 2.0**-64)
     return (e if x < _typed(x, 0.0) else one) / (one + e)
 
 

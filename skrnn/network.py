@@ -20,6 +20,7 @@ from skrnn.cells import clear, fill_rows
 from skrnn.layer import Layer, LayerWeights, add_column_sums
 from skrnn.params import ParameterLayout, glorot_uniform
 from skrnn.pooling import POOLINGS
+from skrnn.workspace import aligned
 
 DIRECTIONS = ("forward", "backward")
 
@@ -238,7 +239,7 @@ class Network:
         params : ndarray of shape (layout.size,)
             The flat vector.
         """
-        params = np.zeros(self.layout.size, dtype=dtype)
+        params = aligned(np.zeros(self.layout.size), dtype)
         for directions in self.layers:
             for layer in directions:
                 layer.initialise(params, rng, n_steps)

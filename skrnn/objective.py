@@ -8,7 +8,7 @@ from skrnn import bptt, inference
 from skrnn._jit import jit
 from skrnn.batching import PackedBatch, longest_first
 from skrnn.network import NO_DROPOUT, DropoutMasks, NetworkWeights
-from skrnn.workspace import Workspace
+from skrnn.workspace import Workspace, aligned_empty
 
 
 @jit
@@ -207,7 +207,7 @@ class Objective:
     def _cleared_gradient(self, dtype):
         """Return the flat gradient, all zero, and views of its parts."""
         if self._gradient is None:
-            vector = np.empty(self.network.layout.size, dtype=dtype)
+            vector = aligned_empty(self.network.layout.size, dtype)
             self._gradient = vector, NetworkWeights(self.network, vector)
         self._gradient[0][...] = 0
         return self._gradient

@@ -6,6 +6,33 @@ from math import prod
 
 import numpy as np
 
+# A vector that crosses the line between two cache lines costs two loads.
+CACHE_LINE = 64
+
+
+def aligned_empty(shape, dtype):
+    """Return an array with undefined content whose first element begins a cache line.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Shape of the array.
+    dtype : numpy dtype
+        Its type.
+    """
+    dtype = np.dtype(dtype)
+    size = np.prod(shape, dtype=np.int64) * dtype.itemsize
+    memory = np.empty(size + CACHE_LINE, dtype=np.uint8)
+    first = -memory.ctypes.data % CACHE_LINE
+    return memory[first : first + size].view(dtype).reshape(shape)
+
+
+def aligned(array, dtype=None):
+    """Return a contiguous, writable copy of an array that begins a cache line."""
+    copy = aligned_empty(array.shape, array.dtype if dtype is None else dtype)
+    copy[...] = array
+    return copy
+
 
 class Workspace:
     """Buffers by name, and what was made of them.
@@ -16,6 +43,7 @@ class Workspace:
 
     def __init__(self):
         self._buffers = {}
+        self._views = {}
         self._kept = {}
 
     def take(self, key, shape, dtype):
@@ -30,10 +58,16 @@ class Workspace:
         dtype : numpy dtype
             Its type.
         """
+        view = self._views.get(key)
+        if view is None or view.shape != shape or view.dtype != dtype:
+            view = self._views[key] = self._make_view(key, shape, dtype)
+        return view
+
+    def _make_view(self, key, shape, dtype):
         size = prod(shape)
         buffer = self._buffers.get(key)
         if buffer is None or buffer.size < size or buffer.dtype != dtype:
-            buffer = self._buffers[key] = np.empty(size, dtype=dtype)
+            buffer = self._buffers[key] = aligned_empty(size, dtype)
         return buffer[:size].reshape(shape)
 
     def keep(self, key, condition, make):

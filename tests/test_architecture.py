@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "skrnn"
 # import each other. A name that no file has yet does no harm.
 LAYERS = (
     {"_jit"},
+    {"_tiles"},
     {"_math", "_gemm", "_views"},
     {"cells", "sequences", "threads", "workspace"},
     {"layouts", "params", "losses", "solvers"},
@@ -26,7 +27,7 @@ LAYERS = (
     {"warmup"},
 )
 STAND_ALONE = {"plotting"}
-NUMBA_MODULES = {"_jit", "_math", "_gemm", "_views", "cells"}
+NUMBA_MODULES = {"_jit", "_math", "_tiles", "_gemm", "_views", "cells"}
 COMPILERS = {"njit", "jit", "vectorize", "guvectorize", "jitclass", "cfunc", "stencil"}
 CELL_NAME = re.compile(r"gru|lstm|^rnn$", re.IGNORECASE)
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import sys
 
 import numba
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from llvmlite import binding, ir
 
-from skrnn import _gemm, _jit
+from skrnn import _gemm, _jit, _tiles
 
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
 compiled = pytest.mark.skipif(
@@ -144,11 +145,11 @@ each_cpu = pytest.mark.parametrize("cpu", CPUS)
 
 
 def tile_for(cpu, monkeypatch):
-    monkeypatch.setattr(_gemm.llvm, "get_host_cpu_features", lambda: CPUS[cpu][2])
-    return _gemm._host_tile()
+    monkeypatch.setattr(_tiles.llvm, "get_host_cpu_features", lambda: CPUS[cpu][2])
+    return _tiles._host_tile()
 
 
-def build(cpu, vector_bytes, height, element, masked):
+def build(cpu, vector_bytes, height, element, n_vectors, kind):
     """Machine code of one tile for a CPU that need not be this one."""
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()
@@ -160,11 +161,11 @@ def build(cpu, vector_bytes, height, element, masked):
     machine = target.create_target_machine(cpu=name, opt=3)
     module = ir.Module()
     module.triple = triple
-    kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * 10)
-    function = ir.Function(module, kind, "tile")
+    signature = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * 10)
+    function = ir.Function(module, signature, "tile")
     builder = ir.IRBuilder(function.append_basic_block())
-    lanes = 2 * vector_bytes // (4 if isinstance(element, ir.FloatType) else 8)
-    _gemm._emit_tile(builder, element, height, lanes, list(function.args), masked)
+    lanes = n_vectors * vector_bytes // (4 if isinstance(element, ir.FloatType) else 8)
+    _tiles.emit_tile(builder, element, height, lanes, kind, list(function.args))
     builder.ret_void()
     parsed = binding.parse_assembly(str(module))
     parsed.verify()
@@ -182,40 +183,53 @@ each_element = pytest.mark.parametrize("element", [ir.FloatType(), ir.DoubleType
 @each_cpu
 def test_every_tile_builds_for_every_cpu(cpu, element, monkeypatch):
     vector_bytes, tall = tile_for(cpu, monkeypatch)
-    for height in (tall, _gemm.SHORT, 1):
-        for masked in (False, True):
-            assert build(cpu, vector_bytes, height, element, masked)
+    for height in (tall, _tiles.SHORT, 1):
+        assert build(cpu, vector_bytes, height, element, 2, "whole")
+    for height in (tall, 1):
+        assert build(cpu, vector_bytes, height, element, 2, "tail")
+    for height in (_tiles.THIN, 1):
+        assert build(cpu, vector_bytes, height, element, 1, "tail")
+        assert build(cpu, vector_bytes, height, element, 1, "narrow")
 
 
 @each_element
 @pytest.mark.parametrize("cpu", ["avx512", "avx2", "neon"])
 def test_the_tall_tile_keeps_its_sums_in_registers(cpu, element, monkeypatch):
-    """Twice as many fused multiply-adds as rows in the loop, and no trip to the stack."""
+    """Twice as many fused multiply-adds as rows in the loop, and no vector goes to the stack."""
     vector_bytes, tall = tile_for(cpu, monkeypatch)
-    lines = build(cpu, vector_bytes, tall, element, masked=False)
+    lines = build(cpu, vector_bytes, tall, element, 2, "whole")
     fused = [i for i, line in enumerate(lines) if re.search(r"\t(vfmadd|fmla)", line)]
     assert len(fused) == 2 * tall
     loop = lines[fused[0] : fused[-1]]
-    assert not [line for line in loop if re.search(r"\(%rsp\)|\[sp|call", line)]
+    assert not [
+        line for line in loop if re.search(r"mm.*\(%rsp\)|\(%rsp\).*mm|\bq\d.*\[sp|call", line)
+    ]
 
 
 def test_a_host_that_llvm_does_not_know_gets_the_smallest_tile(monkeypatch):
     def unknown():
         raise RuntimeError("no features here")
 
-    monkeypatch.setattr(_gemm.llvm, "get_host_cpu_features", unknown)
-    assert _gemm._host_tile() == (16, 6)
+    monkeypatch.setattr(_tiles.llvm, "get_host_cpu_features", unknown)
+    assert _tiles._host_tile() == (16, 6)
+
+
+def copy_of(module, name, monkeypatch):
+    spec = importlib.util.spec_from_file_location(name, module.__file__)
+    copy = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, copy)
+    spec.loader.exec_module(copy)
+    return copy
 
 
 def module_for(cpu, monkeypatch):
-    """A second copy of the module with another CPU's tiles, compiled here and never cached."""
+    """A second copy of the modules with another CPU's tiles, compiled here and never cached."""
     features = CPUS[cpu][2]
     monkeypatch.setattr(binding, "get_host_cpu_features", lambda: features)
     monkeypatch.setattr(_jit, "jit", numba.njit(**_jit._FLAGS))
-    spec = importlib.util.spec_from_file_location(f"skrnn_gemm_{cpu}", _gemm.__file__)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    monkeypatch.setitem(sys.modules, "skrnn._tiles", None)
+    copy_of(_tiles, "skrnn._tiles", monkeypatch)
+    return copy_of(_gemm, f"skrnn_gemm_{cpu}", monkeypatch)
 
 
 @compiled
@@ -224,7 +238,7 @@ def module_for(cpu, monkeypatch):
 )
 def test_the_tiles_of_other_machines_give_the_same_bits(cpu, dtype, monkeypatch):
     module = module_for(cpu, monkeypatch)
-    if (module.VECTOR_BYTES, module.TALL) == (_gemm.VECTOR_BYTES, _gemm.TALL):
+    if (module.VECTOR_BYTES, module.TALL) == (_tiles.VECTOR_BYTES, _tiles.TALL):
         pytest.skip("these are this machine's own tiles, which the other tests cover")
     for n_rows, depth, n_columns in [
         (1, 3, 40),

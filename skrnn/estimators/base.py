@@ -28,6 +28,7 @@ from skrnn.streaming import Streaming
 from skrnn.threads import Threads
 from skrnn.training import History, Settings, StochasticTraining, train_lbfgs
 from skrnn.validation import check_sequences, check_target_length
+from skrnn.workspace import aligned
 
 
 @contextmanager
@@ -137,8 +138,8 @@ class BaseRNN(
             self._loss = self._make_loss() if loss is None else loss
         # Memory-mapped weights, as a parallel search hands out, are read-only; a kernel would be
         # compiled once more for them.
-        if "_params" in state and not state["_params"].flags.writeable:
-            self._params = np.array(state["_params"])
+        if "_params" in state:
+            self._params = aligned(state["_params"])
 
     # ------------------------------------------------------------------- fit
 
@@ -350,7 +351,7 @@ class BaseRNN(
                 f"on training the same weights. Before: {self._network}; now: {network}. Use a "
                 "clone for another network or loss, or other channels or classes."
             )
-        return network, self._params.astype(dtype)
+        return network, aligned(self._params, dtype)
 
     def _make_objective(self, network, loss, examples, mean_weight=None):
         if self.solver == "lbfgs" and (self.dropout > 0 or self.recurrent_dropout > 0):
@@ -427,7 +428,7 @@ class BaseRNN(
 
     def _set_fitted(self, network, loss, params, history, n_seen):
         self._network = network
-        self._params = params
+        self._params = aligned(params)
         self._loss = loss
         self._history = None if self._solver is None else history
         self._kept_best = history.stops_by_validation
