@@ -27,7 +27,7 @@ def run(network, params, sequences, threads, what):
         The network.
     params : ndarray of shape (layout.size,)
         Its weights.
-    sequences : Sequences
+    sequences : Sequences or LazySequences
         What to run, of the same float type.
     threads : Threads
         Who runs it.
@@ -42,7 +42,7 @@ def run(network, params, sequences, threads, what):
     n_columns = network.n_outputs if what == "raw" else network.n_features
     gathered = np.empty((len(sequences), n_columns), dtype=params.dtype)
     # Sorted, so that a piece holds sequences of similar length.
-    lengths = np.diff(sequences.offsets)
+    lengths = sequences.lengths
     pieces = [
         part
         for piece in cut(longest_first(lengths))
@@ -53,7 +53,7 @@ def run(network, params, sequences, threads, what):
 
     def run_share(worker):
         for piece in pieces[worker :: len(workspaces)]:
-            batch = PackedBatch(sequences, piece)
+            batch = PackedBatch(*sequences.load(piece))
             trace = network.forward(params, batch, workspaces[worker])
             gathered[piece[batch.order]] = getattr(trace, what)
 

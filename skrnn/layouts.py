@@ -22,6 +22,7 @@ from skrnn.sequences import (
     Sequences,
     all_finite,
     as_float,
+    check_array_shape,
     contiguous,
     first_not_finite,
     frame_to_float,
@@ -132,7 +133,7 @@ def _to_ndarray(X, where):
         raise TypeError(f"{where} cannot be read as an array of numbers: {error}") from error
 
 
-def read_array(X, dtype=None):
+def read_array(X, dtype=None, rows=None):
     """Read a 3-D array; trailing steps that are NaN in every channel are padding.
 
     Parameters
@@ -140,36 +141,24 @@ def read_array(X, dtype=None):
     X : ndarray of shape (n_sequences, n_steps, n_channels)
     dtype : dtype, default=None
         float32 or float64; None keeps the precision of X.
+    rows : array-like of int, default=None
+        What messages are to call the rows, where X is a part of something; None counts from zero.
 
     Returns
     -------
     Reading
     """
-    if X.ndim > 3:
-        raise ValueError(
-            f"X has {X.ndim} dimensions (shape {X.shape}), at most 3 are read: (sequences, steps, "
-            "channels). Merge the last axes with X.reshape(X.shape[0], X.shape[1], -1)."
-        )
+    check_array_shape(X.shape)
     n_sequences, n_steps, n_channels = X.shape
-    if n_sequences == 0:
-        raise ValueError(
-            f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required."
-        )
-    if n_steps == 0:
-        raise ValueError(f"X has shape {X.shape}: its axis 1 has no steps, so sequence 0 is empty.")
-    if n_channels == 0:
-        raise ValueError(
-            f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required: "
-            "axis 2 has no channels."
-        )
+    rows = range(n_sequences) if rows is None else rows
     array = as_float(np.asarray(X))
     array = contiguous(array, dtype or array.dtype)
     if all_finite(array):
         offsets = np.arange(0, (n_sequences + 1) * n_steps, n_steps)
         return Reading(Sequences(array.reshape(-1, n_channels), offsets))
-    sequences = _without_padding(array)
+    sequences = _without_padding(array, rows)
     if not all_finite(sequences.values):
-        _raise_inside_array(array, sequences)
+        _raise_inside_array(array, sequences, rows)
     return Reading(sequences)
 
 
@@ -180,20 +169,21 @@ def true_lengths(array):
     return np.where(is_step.any(axis=1), array.shape[1] - n_trailing, 0)
 
 
-def _without_padding(array):
+def _without_padding(array, rows):
     lengths = true_lengths(array)
     if lengths.min() == 0:
         raise ValueError(
-            f"Row {int(lengths.argmin())} of X is an empty sequence: all its steps are NaN "
+            f"Row {rows[int(lengths.argmin())]} of X is an empty sequence: all its steps are NaN "
             "(Input X contains NaN). Remove the row from X and y."
         )
     is_true = np.arange(array.shape[1]) < lengths[:, np.newaxis]
     return Sequences(array[is_true], lengths_to_offsets(lengths))
 
 
-def _raise_inside_array(array, sequences):
+def _raise_inside_array(array, sequences, rows):
     row, step, channel, value = first_not_finite(sequences)
-    message = not_finite_message(value, f"row {row}, step {step}, channel {channel}", array.dtype)
+    place = f"row {rows[row]}, step {step}, channel {channel}"
+    message = not_finite_message(value, place, array.dtype)
     if np.isnan(value):
         if np.isnan(array[row, step]).all():
             reason = f"step {sequences.lengths[row] - 1} of the row, which comes later, has values"

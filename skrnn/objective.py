@@ -104,7 +104,7 @@ class Objective:
         The network.
     loss : Loss
         The loss.
-    sequences : Sequences
+    sequences : Sequences or LazySequences
         The inputs.
     target : ndarray of shape (n,) or (n, n_outputs)
         The targets, as the loss takes them.
@@ -181,8 +181,8 @@ class Objective:
         masks = NO_DROPOUT
         if self.dropout is not None and rng is not None:
             masks = self.dropout.draw(self.network, indices.size, rng, params.dtype)
-        offsets = self.sequences.offsets
-        pieces = inference.cut(longest_first(offsets[indices + 1] - offsets[indices]))
+        sequences, rows = self.sequences.load(indices)
+        pieces = inference.cut(longest_first(sequences.lengths[rows]))
         while len(self._workspaces) < min(threads.count, len(pieces)):
             self._workspaces.append(Workspace())
         loss, gradient, views = 0.0, *self._cleared_gradient(params.dtype)
@@ -190,8 +190,10 @@ class Objective:
             wave = pieces[first : first + threads.count]
 
             def run(piece, workspace):
+                batch = PackedBatch(sequences, rows[piece])
+                target = self.target[indices[piece]]
                 return self._run_piece(
-                    params, indices[piece], scale[piece], masks.take(piece), workspace
+                    params, batch, target, scale[piece], masks.take(piece), workspace
                 )
 
             done = threads.map(run, wave, self._workspaces)
@@ -212,12 +214,11 @@ class Objective:
         self._gradient[0][...] = 0
         return self._gradient
 
-    def _run_piece(self, params, indices, scale, masks, workspace):
-        batch = PackedBatch(self.sequences, indices)
+    def _run_piece(self, params, batch, target, scale, masks, workspace):
         # A piece is sorted already, so the batch keeps its order and the masks fit.
         trace = self.network.forward(params, batch, workspace, masks)
         d_raw = workspace.take("d_raw", trace.raw.shape, params.dtype)
-        loss = self.loss.value_and_gradient(trace.raw, self.target[indices], scale, d_raw)
+        loss = self.loss.value_and_gradient(trace.raw, target, scale, d_raw)
         self.network.backward(params, trace, d_raw, workspace, self.walk)
         return loss, trace, d_raw
 

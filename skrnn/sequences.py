@@ -7,6 +7,7 @@ import numpy as np
 
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
+_CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +42,30 @@ class Sequences:
     def lengths(self):
         """Number of steps of each sequence, int64."""
         return self.offsets[1:] - self.offsets[:-1]
+
+    @property
+    def dtype(self):
+        """Type of the values."""
+        return self.values.dtype
+
+    def load(self, indices):
+        """Return sequences in memory and where each of `indices` is among them: these, and there.
+
+        Parameters
+        ----------
+        indices : ndarray of int64
+            Which sequences will be needed.
+
+        Returns
+        -------
+        sequences : Sequences
+        positions : ndarray of int64
+        """
+        return self, indices
+
+    def in_memory(self):
+        """Return all sequences in memory, as these are."""
+        return self
 
     def take(self, indices):
         """Select sequences.
@@ -103,6 +128,10 @@ def lengths_to_offsets(lengths):
 
 def all_finite(values):
     """Tell whether no value is NaN or infinite."""
+    if values.size > _CHUNK and values.flags.c_contiguous:
+        # In pieces that stay in the cache, so that no mask as long as the data is built.
+        line = values.reshape(-1)
+        return all(all_finite(line[i : i + _CHUNK]) for i in range(0, line.size, _CHUNK))
     # The ufunc's own reduction costs half of what ndarray.all does for a single short sequence.
     return bool(np.logical_and.reduce(np.isfinite(values), axis=None))
 
@@ -247,6 +276,27 @@ def _column_to_float(column, where):
     if isinstance(numpy_dtype, np.dtype) and numpy_dtype.kind in "fiub":
         return column.to_numpy(dtype=float_dtype(numpy_dtype), na_value=np.nan)
     return as_float(np.asarray(column), where)
+
+
+def check_array_shape(shape):
+    """Refuse an array of more than three dimensions, or one with nothing along one of them."""
+    if len(shape) > 3:
+        raise ValueError(
+            f"X has {len(shape)} dimensions (shape {shape}), at most 3 are read: (sequences, "
+            "steps, channels). Merge the last axes with X.reshape(X.shape[0], X.shape[1], -1)."
+        )
+    n_sequences, n_steps, n_channels = shape
+    if n_sequences == 0:
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={shape}) while a minimum of 1 is required."
+        )
+    if n_steps == 0:
+        raise ValueError(f"X has shape {shape}: its axis 1 has no steps, so sequence 0 is empty.")
+    if n_channels == 0:
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required: "
+            "axis 2 has no channels."
+        )
 
 
 def contiguous(array, dtype):

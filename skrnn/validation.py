@@ -21,6 +21,7 @@ from skrnn.layouts import (
     read_frame,
     read_list,
 )
+from skrnn.lazy import LazySequences, is_lazy
 from skrnn.sequences import (
     FLOAT32,
     FLOAT64,
@@ -37,11 +38,16 @@ from skrnn.sequences import (
 
 __all__ = ["Sequences", "check_sequences", "check_target_length"]
 
-_READERS = {"array": read_array, "list": read_list, "frame": read_frame}
+
+def _read_lazily(X, dtype):
+    return Reading(LazySequences(X, dtype))
+
+
+_READERS = {"array": read_array, "list": read_list, "frame": read_frame, "lazy": _read_lazily}
 _FITTED_ATTRIBUTES = ("n_features_in_", "feature_names_in_", "n_channels_", "_fitted_layout")
 
 
-def check_sequences(estimator, X, *, reset, dtype=None):
+def check_sequences(estimator, X, *, reset, dtype=None, lazy=False):
     """Read X in any layout, and set or check the estimator's attributes that describe it.
 
     Parameters
@@ -57,11 +63,14 @@ list of array-like, or DataFrame with a (sequence, time) MultiIndex
     dtype : dtype, default=None
         float32 or float64. None keeps float32 (and float16, as float32) and makes the rest
         float64.
+    lazy : bool, default=False
+        Whether an array that is not in memory, such as a memory-mapped file, may stay where it is.
 
     Returns
     -------
-    Sequences
-        The true steps. No copy of a C-contiguous 2-D or 3-D array of the right type.
+    Sequences or LazySequences
+        The true steps; lazy ones if X is and may be. No copy of a C-contiguous 2-D or 3-D array of
+        the right type.
     """
     dtype = None if dtype is None else np.dtype(dtype)
     if not reset:
@@ -69,11 +78,11 @@ list of array-like, or DataFrame with a (sequence, time) MultiIndex
         if sequences is not None:
             return sequences
         check_is_fitted(estimator, "n_channels_")
-        return _check(estimator, X, False, dtype)
+        return _check(estimator, X, False, dtype, lazy)
     attributes = vars(estimator)
     before = {name: attributes[name] for name in _FITTED_ATTRIBUTES if name in attributes}
     try:
-        return _check(estimator, X, True, dtype)
+        return _check(estimator, X, True, dtype, lazy)
     except BaseException:
         for name in _FITTED_ATTRIBUTES:
             attributes.pop(name, None)
@@ -110,10 +119,13 @@ def _check_quickly(estimator, X, dtype):
     return Sequences(X.reshape(-1, n_channels), offsets)
 
 
-def _check(estimator, X, reset, dtype):
+def _check(estimator, X, reset, dtype, lazy):
     n_timesteps = _check_n_timesteps(estimator)
-    X = plain_input(X)
-    layout = layout_of(X)
+    if lazy and is_lazy(X):
+        layout = "lazy"
+    else:
+        X = plain_input(X)
+        layout = layout_of(X)
     if layout == "table" and isinstance(X, (list, tuple)):
         X, layout = _table_or_list(X)
     if layout == "table":

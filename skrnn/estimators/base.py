@@ -237,7 +237,7 @@ class BaseRNN(
                 "is None."
             )
         dtype = None if reset else self._params.dtype
-        sequences = check_sequences(self, X, reset=reset, dtype=dtype)
+        sequences = check_sequences(self, X, reset=reset, dtype=dtype, lazy=True)
         check_target_length(sequences, y, X)
         y = self._check_y(y, reset=reset)
         weight = _check_sample_weight(
@@ -252,14 +252,14 @@ class BaseRNN(
                 "a constant that brings them near one."
             )
         if whole_fit and self._is_one_batch(len(sequences)):
-            sequences, y, weight = merge_repeated(sequences, y, weight)
+            sequences, y, weight = merge_repeated(sequences.in_memory(), y, weight)
         elif (weight == 0).any():
             # As if they were not there; their classes still count.
             kept = np.flatnonzero(weight)
             sequences, y, weight = sequences.take(kept), y[kept], weight[kept]
         if reset and not self._goes_on():
             self._fit_target_scale(y, weight, whole_fit)
-        target = self._encode(y, sequences.values.dtype)
+        target = self._encode(y, sequences.dtype)
         return Examples(sequences, y, target, weight)
 
     def _is_one_batch(self, n_sequences):
@@ -285,12 +285,11 @@ class BaseRNN(
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val go together: only one of them was passed.")
         if X_val is not None:
-            sequences = check_sequences(
-                self, X_val, reset=False, dtype=examples.sequences.values.dtype
-            )
+            dtype = examples.sequences.dtype
+            sequences = check_sequences(self, X_val, reset=False, dtype=dtype, lazy=True)
             check_target_length(sequences, y_val, X_val)
             y = self._check_y(y_val, reset=False)
-            target = self._encode(y, sequences.values.dtype)
+            target = self._encode(y, dtype)
             return examples, Examples(sequences, y, target, np.ones(len(sequences)))
         if not self.early_stopping:
             return examples, None
@@ -318,7 +317,7 @@ class BaseRNN(
         return self._encoded(training), self._encoded(held_out)
 
     def _encoded(self, examples):
-        target = self._encode(examples.y, examples.sequences.values.dtype)
+        target = self._encode(examples.y, examples.sequences.dtype)
         return replace(examples, target=target)
 
     # Sequences that a validation score needs.
@@ -331,7 +330,7 @@ class BaseRNN(
         return resolve_cell(self.cell, self.activation)
 
     def _make_network(self, examples, rng, warm):
-        dtype = examples.sequences.values.dtype
+        dtype = examples.sequences.dtype
         network = Network(
             self._make_cell(),
             examples.sequences.n_channels,
@@ -341,7 +340,7 @@ class BaseRNN(
             pooling=self.pooling,
         )
         if not warm:
-            longest = int(np.diff(examples.sequences.offsets).max())
+            longest = int(examples.sequences.lengths.max())
             return network, network.initial_parameters(rng, dtype, longest)
         old, new = self._network.layout.blocks, network.layout.blocks
         same_loss = self._loss.kernel is self._make_loss().kernel
@@ -378,9 +377,7 @@ class BaseRNN(
     def _make_validate(self, network, loss, validation, threads):
         if validation is None:
             return None
-        scale = (validation.weight / validation.weight.sum()).astype(
-            validation.sequences.values.dtype
-        )
+        scale = (validation.weight / validation.weight.sum()).astype(validation.sequences.dtype)
 
         def validate(params):
             raw = inference.run(network, params, validation.sequences, threads, "raw")
@@ -450,7 +447,7 @@ class BaseRNN(
     def _run(self, X, what):
         if "_params" not in vars(self):  # much quicker than scikit-learn's look at all attributes
             check_is_fitted(self)
-        sequences = check_sequences(self, X, reset=False, dtype=self._params.dtype)
+        sequences = check_sequences(self, X, reset=False, dtype=self._params.dtype, lazy=True)
         with Threads(self.n_jobs) as threads:
             results = inference.run(self._network, self._params, sequences, threads, what)
         if not all_finite(results):
