@@ -141,8 +141,9 @@ def measure(options):
     chosen = [name for name in MEASURES if name in options.only]
     if options.quick:
         chosen = [name for name in chosen if name in ("agreement", "grid")]
+    started = time.monotonic()
     for name in chosen:
-        sections.say(f"== {name}")
+        sections.say(f"== {name}, after {time.monotonic() - started:.0f} s")
         document["sections"][name] = MEASURES[name](plan)
         if options.json:  # after each part, so that an interrupted run has what was finished
             options.json.write_text(json.dumps(document, indent=1))

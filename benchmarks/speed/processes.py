@@ -45,30 +45,34 @@ IMPORTS = {
 def cold_start(plan):
     """Import; the first fit there ever was; the first of a later process; predict alone."""
     rounds = 0 if plan.smoke else 9
-    imports = {label: [] for label in IMPORTS}
+    codes = dict(list(IMPORTS.items())[-2:]) if plan.smoke else IMPORTS
+    imports = {label: [] for label in codes}
     for number in range(rounds + 1):
-        for label, code in IMPORTS.items():
+        for label, code in codes.items():
             seconds = run_script("import_time", code)["seconds"]
             if number or plan.smoke:  # the first fills caches
                 imports[label].append(seconds)
     result = {"import": {label: median(values) for label, values in imports.items()}}
     say(f"imports: {result['import']}")
-    result["fits"] = {cell: _cold_fits(cell, 1 if plan.smoke else 3) for cell in plan.cells}
+    result["fits"] = {cell: _cold_fits(cell, plan.smoke) for cell in plan.cells}
     return result
 
 
-def _cold_fits(cell, rounds):
+def _cold_fits(cell, smoke):
+    """Return what first fits take; a smoke test, for which compiling takes too long, once."""
+    rounds = 1 if smoke else 3
     with tempfile.TemporaryDirectory() as folder:
         model = str(Path(folder) / "model.pickle")
         ever, later, predict = [], [], []
         for number in range(rounds):
-            cache = str(Path(folder) / f"cache-{number}")
-            only = str(Path(folder) / f"predict-{number}")
-            ever.append(run_script("first_fit", cell, model, NUMBA_CACHE_DIR=cache))
+            cache, alone = (str(Path(folder) / f"{name}-{number}") for name in ("fit", "predict"))
+            used = {} if smoke else {"NUMBA_CACHE_DIR": cache}
+            ever.append(run_script("first_fit", cell, model, **used))
             size = _folder_bytes(cache)
-            later += [run_script("first_fit", cell, model, NUMBA_CACHE_DIR=cache) for _ in "123"]
+            later += [run_script("first_fit", cell, model, **used) for _ in range(rounds)]
             grown = _folder_bytes(cache) - size
-            predict.append(run_script("first_predict", model, NUMBA_CACHE_DIR=only))
+            used = {} if smoke else {"NUMBA_CACHE_DIR": alone}
+            predict.append(run_script("first_predict", model, **used))
         result = {
             "first ever": _medians(ever),
             "later process": _medians(later),
