@@ -7,13 +7,20 @@ import numpy as np
 from skrnn.batching import PackedBatch, longest_first
 from skrnn.workspace import Workspace
 
-# Sequences in a piece. How the work is cut never depends on the number of threads.
+# Sequences in a piece. How the work is cut never depends on the number of threads. A network of
+# many weights takes long enough over half a piece to give every thread one of a small batch.
 PIECE = 32
+MANY_WEIGHTS = 32768
 # Steps in a piece, all sequences together, unless one sequence alone has more: this bounds memory.
 PIECE_ROWS = 32768
 
 
-def cut(indices, size=PIECE):
+def piece_size(network):
+    """Return how many sequences to run at a time."""
+    return PIECE if network.layout.size < MANY_WEIGHTS else PIECE // 2
+
+
+def cut(indices, size):
     """Cut an index array into pieces of at most `size`."""
     return [indices[i : i + size] for i in range(0, indices.size, size)]
 
@@ -45,7 +52,7 @@ def run(network, params, sequences, threads, what):
     lengths = np.diff(sequences.offsets)
     pieces = [
         part
-        for piece in cut(longest_first(lengths))
+        for piece in cut(longest_first(lengths), piece_size(network))
         for part in cut(piece, max(1, PIECE_ROWS // int(lengths[piece[0]])))
     ]
     # A piece is freed before its thread starts the next, whose buffers then reuse its memory.

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "skrnn"
 LAYERS = (
     {"_jit"},
     {"_tiles"},
-    {"_math", "_gemm", "_views"},
+    {"_math", "_gemm", "_views", "_subnormals"},
     {"cells", "sequences", "threads", "workspace"},
     {"layouts", "params", "losses", "solvers"},
     {"validation", "batching", "pooling", "bptt"},
@@ -26,7 +26,7 @@ LAYERS = (
     {"estimators"},
 )
 STAND_ALONE = {"plotting"}
-NUMBA_MODULES = {"_jit", "_math", "_tiles", "_gemm", "_views", "cells"}
+NUMBA_MODULES = {"_jit", "_math", "_tiles", "_gemm", "_views", "_subnormals", "cells"}
 COMPILERS = {"njit", "jit", "vectorize", "guvectorize", "jitclass", "cfunc", "stencil"}
 CELL_NAME = re.compile(r"gru|lstm|^rnn$", re.IGNORECASE)
 

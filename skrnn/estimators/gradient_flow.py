@@ -50,7 +50,7 @@ class GradientFlow:
         n_steps = int(np.diff(sequences.offsets).max())
         totals, counts = np.zeros((*shape, n_steps)), np.zeros(n_steps)
         workspace = Workspace()
-        for piece in inference.cut(np.arange(len(sequences))):
+        for piece in inference.cut(np.arange(len(sequences)), inference.PIECE):
             batch = PackedBatch(sequences, piece)
             observers = {key: bptt.Observed() for key in np.ndindex(shape)}
             trace = network.forward(self._params, batch, workspace)
