@@ -1,10 +1,20 @@
-"""Recurrent neural networks as scikit-learn estimators."""
+"""Recurrent neural networks as scikit-learn estimators.
 
-from skrnn.cells import Cell
-from skrnn.checks import check_cell
-from skrnn.estimators import RNNClassifier, RNNRegressor
-from skrnn.plotting import GradientFlowDisplay, LossCurveDisplay
-from skrnn.preprocessing import SequenceScaler
+Public names are imported when they are first used: ``import skrnn`` alone loads neither
+scikit-learn nor Numba.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from skrnn.warmup import warmup
+
+if TYPE_CHECKING:
+    from skrnn.cells import Cell
+    from skrnn.checks import check_cell
+    from skrnn.estimators import RNNClassifier, RNNRegressor
+    from skrnn.plotting import GradientFlowDisplay, LossCurveDisplay
+    from skrnn.preprocessing import SequenceScaler
 
 __version__ = "0.1.0"
 
@@ -16,4 +26,31 @@ __all__ = [
     "RNNRegressor",
     "SequenceScaler",
     "check_cell",
+    "warmup",
 ]
+
+_MODULES = {
+    "Cell": "cells",
+    "GradientFlowDisplay": "plotting",
+    "LossCurveDisplay": "plotting",
+    "RNNClassifier": "estimators",
+    "RNNRegressor": "estimators",
+    "SequenceScaler": "preprocessing",
+    "check_cell": "checks",
+}
+
+
+def __getattr__(name):
+    """Import a public name, or the module of some, at its first use."""
+    if name in _MODULES:
+        value = getattr(import_module(f"skrnn.{_MODULES[name]}"), name)
+    elif name in _MODULES.values():
+        value = import_module(f"skrnn.{name}")
+    else:
+        raise AttributeError(f"module 'skrnn' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from numba.core import types
 from numba.extending import intrinsic
-from numba.np.arrayobj import make_array, populate_array
 
 from skrnn._jit import JIT_DISABLED
 
 
 def _view(context, builder, signature, args, shape_of):
+    # A tenth of a second to import, and needed only when something is compiled.
+    from numba.np.arrayobj import make_array, populate_array
+
     matrix_type, result_type = signature.args[0], signature.return_type
     matrix = make_array(matrix_type)(context, builder, args[0])
     n_columns = builder.extract_value(matrix.shape, 1)

@@ -6,7 +6,6 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
@@ -204,6 +203,8 @@ class SequenceScaler(
             sequences = check_sequences(self, X, reset=first)
             weights = _step_weights(sample_weight, sequences)
             if first:
+                from sklearn.preprocessing import StandardScaler
+
                 scaler = StandardScaler(with_mean=self.with_mean, with_std=self.with_std)
                 # A global transform_output is meant for the output of this class, not of its parts.
                 scaler.set_output(transform="default")

@@ -24,6 +24,7 @@ LAYERS = (
     {"objective"},
     {"training"},
     {"estimators"},
+    {"warmup"},
 )
 STAND_ALONE = {"plotting"}
 NUMBA_MODULES = {"_jit", "_math", "_tiles", "_gemm", "_views", "_subnormals", "cells"}

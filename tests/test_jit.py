@@ -110,6 +110,7 @@ def test_two_processes_may_fill_one_cache_at_once(cold, expected):
 
 
 LATER = """
+from skrnn import RNNClassifier, RNNRegressor, SequenceScaler, check_cell
 compiled_by_import = [name for name, d in dispatchers().items() if d.signatures]
 model, X = fitted(n_jobs=2)
 here = model.predict_proba(X)

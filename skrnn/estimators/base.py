@@ -10,7 +10,6 @@ from math import ceil
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.callback import CallbackSupportMixin
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
@@ -303,6 +302,9 @@ class BaseRNN(
                 f"(validation_fraction={self.validation_fraction}), which leaves none for training "
                 f"(n_samples={n_sequences}). Pass X_val and y_val, or set early_stopping=False."
             )
+        # Imported where it is used: it brings half of scikit-learn along.
+        from sklearn.model_selection import train_test_split
+
         train, held_out = train_test_split(
             np.arange(n_sequences),
             random_state=rng,

@@ -7,7 +7,6 @@ from scipy.sparse import issparse
 from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.callback import with_callbacks
-from sklearn.metrics import accuracy_score
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
@@ -382,6 +381,8 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         return self.classes_[raw.argmax(axis=1)]
 
     def _score_raw(self, raw, y, weight):
+        from sklearn.metrics import accuracy_score
+
         return accuracy_score(y, self._decode(raw), sample_weight=weight)
 
     def _probabilities(self, raw):

@@ -7,7 +7,6 @@ from numbers import Real
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.callback import with_callbacks
-from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array
@@ -296,4 +295,6 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         scaled = self._encode(y, np.dtype(np.float64))
         with np.errstate(over="ignore"):
             predicted = self._loss.link_inverse(raw.astype(np.float64)).clip(-1e150, 1e150)
+        from sklearn.metrics import r2_score
+
         return r2_score(scaled, predicted, sample_weight=weight)

@@ -1,0 +1,259 @@
+"""What the command measures, part by part; each returns what goes into the JSON."""
+
+import math
+import sys
+from dataclasses import dataclass, field
+from statistics import median
+
+import numpy as np
+
+from speed.cases import (
+    CELLS,
+    GATES,
+    SHAPES,
+    Case,
+    inference_flops,
+    make_cases,
+    training_flops,
+)
+from speed.measure import Contestant, Effort, Race, compare
+
+FLOPS = {"train": training_flops, "infer": inference_flops}
+OWN = "skrnn"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure and how thoroughly."""
+
+    peers: tuple = (OWN,)
+    interpreters: dict = field(default_factory=dict)
+    cells: tuple = CELLS
+    shapes: tuple = tuple(SHAPES)
+    threads: tuple = (1,)
+    operations: tuple = ("train", "infer", "one", "step")
+    effort: Effort = field(default_factory=Effort)
+    changes: dict = field(default_factory=dict)
+    smoke: bool = False
+
+    def race(self, contestants):
+        return Race(contestants, self.interpreters)
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def grid(plan):
+    """All peers on all cases, for each number of threads."""
+    rows = []
+    cases = make_cases(plan.cells, plan.shapes, **plan.changes)
+    for threads in plan.threads:
+        contestants = [Contestant(peer, peer, threads) for peer in plan.peers]
+        with plan.race(contestants) as race:
+            for case in cases:
+                rows += _race_on(race, case, threads, plan)
+    return rows
+
+
+def _race_on(race, case, threads, plan):
+    can, errors = race.load(case)
+    rows = []
+    for operation in plan.operations:
+        labels = [label for label in can if operation in can[label]]
+        # One sequence and one step look the same whatever the batch; a stream has no length.
+        repeated = case.name.endswith("/B128") or (case.ragged and operation == "one")
+        if not labels or (operation in ("one", "step") and repeated):
+            continue
+        times = race.measure(operation, labels, plan.effort)
+        row = {
+            "case": case.name,
+            "threads": threads,
+            "operation": operation,
+            "settings": case.as_dict(),
+            "times": times,
+            "errors": errors,
+        }
+        if operation in FLOPS:
+            row["flops"] = FLOPS[operation](case)
+        rows.append(row)
+        say(f"{case.name}, {operation}, {threads} thread(s): {_medians(times)}")
+    return rows
+
+
+def _medians(times):
+    shown = []
+    for label, result in times.items():
+        value = result.get("error") or f"{median(result['wall']) * 1e3:.3g} ms"
+        shown.append(f"{label} {value}")
+    return ", ".join(shown)
+
+
+def agreement(plan):
+    """Whether the peers compute the same: probabilities before training and after an epoch."""
+    rows = []
+    cases = make_cases(plan.cells, ("H16",), n_sequences=64, shuffle=False)
+    with plan.race([Contestant(peer, peer) for peer in plan.peers]) as race:
+        for case in cases:
+            can, errors = race.load(case)
+            labels = [label for label in can if "infer" in can[label]]
+            found = {label: {"before": _probabilities(race, label)} for label in labels}
+            for label in labels:
+                if "train" in can[label]:
+                    race.workers[label].ask("train", times=1)
+                    found[label]["after"] = _probabilities(race, label)
+            rows.append({"case": case.name, "errors": errors, "peers": _distances(found)})
+    return rows
+
+
+def _probabilities(race, label):
+    return np.array(race.workers[label].ask("probabilities")["probabilities"])
+
+
+def _distances(found):
+    """Return how far the probabilities of each peer are from this library's."""
+    reference = found[OWN]
+    return {
+        label: {when: float(abs(p - reference[when]).max()) for when, p in result.items()}
+        for label, result in found.items()
+    }
+
+
+def threads(plan):
+    """This library with one and with two threads, at once alive."""
+    shapes = [s for s in (*plan.shapes, "H64B128", "H128B128") if s not in ("VAR",)]
+    own = {"H64B128": {"batch_size": 128}, "H128B128": {"n_units": 128, "batch_size": 128}}
+    cases = []
+    for cell in plan.cells:
+        for shape in dict.fromkeys(shapes):
+            settings = {**(own.get(shape) or SHAPES[shape]), **plan.changes}
+            cases.append(Case(f"{cell}/{shape}", cell, **settings))
+    return _against_itself(
+        plan, cases, [Contestant("1", OWN, 1), Contestant("2", OWN, 2)], ("train", "infer")
+    )
+
+
+def float64(plan):
+    """This library in double precision against single."""
+    cases = make_cases(plan.cells, plan.shapes, **plan.changes)
+    doubles = Contestant("float64", OWN, changes={"dtype": "float64"})
+    return _against_itself(plan, cases, [Contestant("float32", OWN), doubles], ("train", "infer"))
+
+
+def _against_itself(plan, cases, contestants, operations):
+    base, other = (contestant.label for contestant in contestants)
+    rows = []
+    with plan.race(contestants) as race:
+        for case in cases:
+            race.load(case)
+            for operation in operations:
+                times = race.measure(operation, [base, other], plan.effort)
+                speedup = compare(times[base], times[other])
+                rows.append(
+                    {"case": case.name, "operation": operation, "speed": speedup, "times": times}
+                )
+                say(f"{case.name}, {operation}: {other} is {speedup['ratio']:.2f} times {base}")
+    return rows
+
+
+def sweep(plan):
+    """Cost of an operation over the units H = 1, 2, ..., 300 in training: is there a step?
+
+    An epoch of 64 sequences of 20 steps in batches of 32, the least time of the rounds; of sizes
+    beside each other, so that whatever else the machine does hits neighbours alike.
+    """
+    highest, rounds = (8, 1) if plan.smoke else (300, 5)
+    rows = []
+    with plan.race([Contestant(OWN, OWN)]) as race:
+        worker = race.workers[OWN]
+        for cell in plan.cells:
+            best = np.full(highest, np.inf)
+            cases = [
+                Case(f"{cell}/{units}", cell, n_sequences=64, n_steps=20, n_units=units)
+                for units in range(1, highest + 1)
+            ]
+            for start in range(0, highest, 10):
+                block = range(start, min(start + 10, highest))
+                for _ in range(rounds):
+                    for i in block:
+                        worker.ask("load", case=cases[i].as_dict())
+                        worker.ask("train", times=1)
+                        best[i] = min(best[i], worker.ask("train", times=3)["cpu"])
+            cost = best / [training_flops(case) for case in cases]
+            rows.append({"cell": cell, "seconds_a_flop": cost.tolist(), "worst": worst_step(cost)})
+            say(f"sweep of {cell}: worst step above H=16 {rows[-1]['worst']}")
+    return rows
+
+
+def worst_step(cost, above=16):
+    """Return the size whose cost a flop is highest beside its cheaper neighbour's, and by what."""
+    ratios = {
+        i + 1: cost[i] / min(cost[i - 1], cost[i + 1]) for i in range(max(above, 1), len(cost) - 1)
+    }
+    if not ratios:
+        return None
+    size = max(ratios, key=ratios.get)
+    return {"units": size, "factor": ratios[size]}
+
+
+def growth(plan):
+    """Time of an epoch over N and over T, two decades each, and the exponent of its growth."""
+    sizes = (10, 20, 40) if plan.smoke else (100, 200, 500, 1000, 2000, 5000, 10_000)
+    axes = {"n_sequences": {"n_steps": 20}, "n_steps": {"n_sequences": 32}}
+    rows = []
+    with plan.race([Contestant(OWN, OWN)]) as race:
+        worker = race.workers[OWN]
+        for cell in plan.cells:
+            for axis, fixed in axes.items():
+                seconds = []
+                for size in sizes:
+                    case = Case(f"{cell}/{size}", cell, n_units=32, **fixed, **{axis: size})
+                    worker.ask("load", case=case.as_dict())
+                    worker.ask("train", times=1)
+                    repeats = 1 if size > 2000 else 3
+                    seconds.append(min(worker.ask("train", times=1)["cpu"] for _ in range(repeats)))
+                exponent = float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+                row = {"cell": cell, "axis": axis, "sizes": sizes, "seconds": seconds}
+                rows.append({**row, "exponent": exponent})
+                say(f"growth of {cell} in {axis}: exponent {exponent:.3f}")
+    return rows
+
+
+def curves(plan):
+    """Peers over N and over T, for the plots; over H the grid has them."""
+    n_values, t_values = ((16, 32), (4, 8)) if plan.smoke else ((64, 256, 1024), (10, 50, 200, 500))
+    rows = []
+    with plan.race([Contestant(peer, peer) for peer in plan.peers]) as race:
+        for cell in plan.cells:
+            cases = [Case(f"{cell}/N{n}", cell, n_sequences=n) for n in n_values]
+            cases += [Case(f"{cell}/T{t}", cell, n_sequences=128, n_steps=t) for t in t_values]
+            for case in cases:
+                can, _ = race.load(case)
+                labels = [label for label in can if "train" in can[label]]
+                times = race.measure("train", labels, plan.effort)
+                rows.append(
+                    {
+                        "case": case.name,
+                        "settings": case.as_dict(),
+                        "flops": training_flops(case),
+                        "times": times,
+                    }
+                )
+                say(f"{case.name}: {_medians(times)}")
+    return rows
+
+
+def bptt_bytes(case):
+    """Return the bytes that backpropagation through time must hold for a batch.
+
+    For every step of every sequence and every unit: the gates and the states.
+    """
+    from speed.cases import STATES
+
+    a_unit = GATES[case.cell] + STATES[case.cell]
+    units = case.n_units * case.n_directions * case.n_layers
+    return case.batch_size * case.n_steps * units * a_unit * np.dtype(case.dtype).itemsize
+
+
+def geometric_mean(values):
+    return math.exp(sum(map(math.log, values)) / len(values))
