@@ -5,6 +5,7 @@ from skrnn.checks import check_cell
 from skrnn.estimators import RNNClassifier, RNNRegressor
 from skrnn.plotting import GradientFlowDisplay, LossCurveDisplay
 from skrnn.preprocessing import SequenceScaler
+from skrnn.text import SequenceTokenizer
 
 __version__ = "0.1.0"
 
@@ -15,5 +16,6 @@ __all__ = [
     "RNNClassifier",
     "RNNRegressor",
     "SequenceScaler",
+    "SequenceTokenizer",
     "check_cell",
 ]

@@ -17,6 +17,7 @@ LAYERS = (
     {"layouts", "params", "losses", "solvers"},
     {"validation", "batching", "pooling", "bptt"},
     {"preprocessing"},
+    {"text", "metrics"},
     {"layer"},
     {"network"},
     {"inference", "torch_layout", "streaming", "checks"},
