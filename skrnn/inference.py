@@ -36,11 +36,12 @@ def run(network, params, sequences, threads, what):
 
     Returns
     -------
-    gathered : ndarray of shape (n_sequences, n_columns)
-        One row a sequence, in the order of `sequences`.
+    gathered : ndarray of shape (rows, n_columns)
+        One row a sequence, or a step, in the order of `sequences`.
     """
     n_columns = network.n_outputs if what == "raw" else network.n_features
-    gathered = np.empty((len(sequences), n_columns), dtype=params.dtype)
+    n_rows = int(network.head.row_offsets(sequences)[-1])
+    gathered = np.empty((n_rows, n_columns), dtype=params.dtype)
     # Sorted, so that a piece holds sequences of similar length.
     lengths = np.diff(sequences.offsets)
     pieces = [
@@ -55,7 +56,7 @@ def run(network, params, sequences, threads, what):
         for piece in pieces[worker :: len(workspaces)]:
             batch = PackedBatch(sequences, piece)
             trace = network.forward(params, batch, workspaces[worker])
-            gathered[piece[batch.order]] = getattr(trace, what)
+            gathered[network.head.rows(batch, piece)] = getattr(trace, what)
 
     threads.map(run_share, range(len(workspaces)))
     return gathered

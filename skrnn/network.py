@@ -1,4 +1,4 @@
-"""Stacked, bidirectional recurrent layers under a linear head.
+"""Stacked, bidirectional recurrent layers under a head.
 
 The network knows its cell only by the contract in :mod:`skrnn.cells.base`. It owns no weights:
 every method takes the flat parameter vector, so one network serves any number of threads. It only
@@ -12,46 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from skrnn import bptt
-from skrnn._gemm import add_product, add_transposed_product
-from skrnn._jit import jit
-from skrnn._views import flat
 from skrnn.batching import add_rows, take_rows
-from skrnn.cells import clear, fill_rows
-from skrnn.layer import Layer, LayerWeights, add_column_sums
-from skrnn.params import ParameterLayout, glorot_uniform
-from skrnn.pooling import POOLINGS
+from skrnn.heads import SequenceHead, StepHead, scale_rows, share_gradient, side_by_side
+from skrnn.layer import Layer, LayerWeights
+from skrnn.params import ParameterLayout
+from skrnn.workspace import Workspace
 
 DIRECTIONS = ("forward", "backward")
-
-
-@jit
-def _scale_rows(values, positions, mask, out):
-    """Multiply each row by the mask of its sequence."""
-    for row in range(values.shape[0]):
-        for k in range(values.shape[1]):
-            out[row, k] = values[row, k] * mask[positions[row], k]
-
-
-@jit
-def _read_out(features, W_hy, b_y, raw):
-    fill_rows(b_y, raw)
-    add_product(features, W_hy, raw)
-
-
-@jit
-def _read_back(d_raw, W_hy, d_features):
-    """Form the loss gradient of what the head read."""
-    clear(flat(d_features, 0, d_features.shape[0]))
-    for i in range(d_raw.shape[0]):
-        for j in range(d_raw.shape[1]):
-            for k in range(d_features.shape[1]):
-                d_features[i, k] += d_raw[i, j] * W_hy[k, j]
-
-
-@jit
-def _add_head_gradient(features, d_raw, d_W_hy, d_b_y):
-    add_transposed_product(features, d_raw, d_W_hy)
-    add_column_sums(d_raw, d_b_y)
 
 
 @dataclass(frozen=True)
@@ -96,9 +63,9 @@ class Trace:
         Dropout, in the batch's order.
     layers : list of list of Kept
         For each layer and direction.
-    pooled, features : ndarray of shape (n, n_features)
-        What the pooling gave, and what the head read of it after dropout.
-    raw : ndarray of shape (n, n_outputs)
+    pooled, features : ndarray of shape (rows, n_features)
+        What the head reads, and what is left of it after dropout; a row a sequence or a step.
+    raw : ndarray of shape (rows, n_outputs)
         The raw outputs.
     """
 
@@ -125,7 +92,7 @@ class NetworkWeights:
         self.layers = [
             [LayerWeights(layer, vector) for layer in directions] for directions in network.layers
         ]
-        self.W_hy, self.b_y = (block.view(vector) for block in network.head)
+        self.head = network.head.bind(vector)
 
 
 class Network:
@@ -143,8 +110,8 @@ class Network:
         Columns of the raw output.
     bidirectional : bool, default=False
         Whether each layer also reads the sequences backwards.
-    pooling : {"last", "mean", "max"}, default="last"
-        What the head reads.
+    pooling : {"last", "mean", "max"} or None, default="last"
+        What the head reads; None is the state at every step, with an output for each.
 
     Attributes
     ----------
@@ -153,7 +120,9 @@ class Network:
     layers : list of list of Layer
         For each layer and direction.
     n_features : int
-        Numbers that the head reads of each sequence.
+        Numbers that the head reads at a time.
+    head : SequenceHead or StepHead
+        What it ends with.
     description : str
         The network in a few words.
     """
@@ -185,15 +154,14 @@ class Network:
             )
             n_inputs = n_units * self.n_directions
         self.n_features = n_inputs
-        self.head = (
-            self.layout.add("head.W_hy", (n_inputs, n_outputs)),
-            self.layout.add("head.b_y", (n_outputs,), is_bias=True),
-        )
-
+        if pooling is None:
+            self.head = StepHead(n_inputs, n_outputs, self.layout)
+        else:
+            self.head = SequenceHead(n_inputs, n_outputs, self.layout, pooling)
         both = ", bidirectional" if bidirectional else ""
         self.description = (
             f"{n_channels} channels, {cell.name}{self.hidden_layer_sizes}{both}, "
-            f"pooling {pooling!r}, {n_outputs} outputs"
+            f"{self.head.description}"
         )
         self._bound = None, None
 
@@ -242,8 +210,7 @@ class Network:
         for directions in self.layers:
             for layer in directions:
                 layer.initialise(params, rng, n_steps)
-        W_hy = self.head[0].view(params)
-        W_hy[...] = glorot_uniform(W_hy.shape, rng)
+        self.head.initialise(params, rng)
         return params
 
     def named_weights(self, params):
@@ -293,7 +260,7 @@ class Network:
         Returns
         -------
         trace : Trace
-            The raw outputs in ``raw``, one row a sequence, and what `backward` needs.
+            The raw outputs in ``raw``, one row a sequence or a step, and what `backward` needs.
         """
         masks = NO_DROPOUT if masks is None else masks
         x = workspace.take("x", (batch.n_rows, self.n_channels), params.dtype)
@@ -308,10 +275,10 @@ class Network:
                     for d, own_weights in enumerate(directions)
                 ]
             )
-        pooled = self._pool(layers[-1], batch, workspace)
-        features = pooled if masks.inputs is None else pooled * masks.inputs[-1]
-        raw = workspace.take("raw", (batch.n_sequences, self.n_outputs), params.dtype)
-        _read_out(features, weights.W_hy, weights.b_y, raw)
+        features = pooled = self.head.read(layers[-1], batch, workspace)
+        if masks.inputs is not None:
+            features = self.head.drop(pooled, masks.inputs[-1], batch, workspace)
+        raw = self.head.raw(weights.head, features, workspace)
         return Trace(batch, masks, layers, pooled, features, raw)
 
     def _run(self, i, direction, weights, x, batch, workspace, masks):
@@ -324,28 +291,12 @@ class Network:
 
     def _next_input(self, i, below, batch, workspace, masks):
         """Return what layer i reads: the outputs below, both directions side by side."""
-        x = below[0].output
-        if self.n_directions == 2:
-            n_units = x.shape[1]
-            joined = workspace.take(("joined", i), (batch.n_rows, 2 * n_units), x.dtype)
-            joined[:, :n_units] = x
-            joined[batch.shape.reversal, n_units:] = below[1].output
-            x = joined
+        x = side_by_side(below, batch, workspace, ("joined", i))
         if masks.inputs is None:
             return x
         scaled = workspace.take(("scaled", i), x.shape, x.dtype)
-        _scale_rows(x, batch.shape.positions, masks.inputs[i - 1], scaled)
+        scale_rows(x, batch.shape.positions, masks.inputs[i - 1], scaled)
         return scaled
-
-    def _pool(self, directions, batch, workspace):
-        pool = POOLINGS[self.pooling].pool
-        parts = []
-        for d, kept in enumerate(directions):
-            shape = (batch.n_sequences, kept.output.shape[1])
-            part = workspace.take(("pooled", d), shape, kept.output.dtype)
-            pool(kept.output, batch.starts, batch.lengths, part)
-            parts.append(part)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def step(self, params, x, states):
         """Run one step of all layers, forward in time.
@@ -388,10 +339,7 @@ class Network:
         raw : ndarray of shape (n, n_outputs)
             The raw outputs.
         """
-        weights = self.bind(params)
-        raw = np.empty((features.shape[0], self.n_outputs), dtype=params.dtype)
-        _read_out(features, weights.W_hy, weights.b_y, raw)
-        return raw
+        return self.head.raw(self.bind(params).head, features, Workspace())
 
     # --------------------------------------------------------------- backward
 
@@ -404,7 +352,7 @@ class Network:
             The flat vector.
         trace : Trace
             What `forward` left; its gates are overwritten.
-        d_raw : ndarray of shape (n, n_outputs)
+        d_raw : ndarray of shape (rows, n_outputs)
             Loss gradient of the raw outputs.
         workspace : Workspace
             The one given to `forward`.
@@ -416,7 +364,7 @@ class Network:
         add_weight_gradients : The gradients of the weights, from what this leaves.
         """
         weights = self.bind(params)
-        self._spread(weights.W_hy, trace, d_raw, workspace)
+        self.head.backward(weights.head, trace, d_raw, workspace)
         for i in range(len(self.layers) - 1, -1, -1):
             for d, layer in enumerate(self.layers[i]):
                 kept, own_weights = trace.layers[i][d], weights.layers[i][d]
@@ -425,39 +373,15 @@ class Network:
             if i > 0:
                 self._pass_down(i, weights.layers[i], trace, workspace)
 
-    def _spread(self, W_hy, trace, d_raw, workspace):
-        """Bring the gradient through head and pooling to the outputs of the top layer."""
-        d_features = workspace.take("d_features", trace.features.shape, d_raw.dtype)
-        _read_back(d_raw, W_hy, d_features)
-        if trace.masks.inputs is not None:
-            d_features *= trace.masks.inputs[-1]
-        spread, batch = POOLINGS[self.pooling].spread, trace.batch
-        for d, kept in enumerate(trace.layers[-1]):
-            n_units = kept.output.shape[1]
-            part = slice(d * n_units, (d + 1) * n_units)
-            spread(
-                kept.output,
-                batch.starts,
-                batch.lengths,
-                np.ascontiguousarray(trace.pooled[:, part]),
-                np.ascontiguousarray(d_features[:, part]),
-                kept.buffers.d_output,
-            )
-
     def _pass_down(self, i, weights, trace, workspace):
         """Bring the gradient from the input of layer i to the outputs of the layer below."""
-        reversal = trace.batch.shape.reversal if self.n_directions == 2 else None
         d_x = self.layers[i][0].input_gradient(weights[0], trace.layers[i][0], workspace)
         if self.n_directions == 2:
             turned = self.layers[i][1].input_gradient(weights[1], trace.layers[i][1], workspace)
-            add_rows(turned, reversal, d_x)
+            add_rows(turned, trace.batch.shape.reversal, d_x)
         if trace.masks.inputs is not None:
-            _scale_rows(d_x, trace.batch.shape.positions, trace.masks.inputs[i - 1], d_x)
-        below = trace.layers[i - 1]
-        n_units = below[0].output.shape[1]
-        below[0].buffers.d_output[...] = d_x[:, :n_units]
-        if self.n_directions == 2:
-            below[1].buffers.d_output[...] = d_x[reversal, n_units:]
+            scale_rows(d_x, trace.batch.shape.positions, trace.masks.inputs[i - 1], d_x)
+        share_gradient(d_x, trace.layers[i - 1], trace.batch)
 
     def gradient_tasks(self):
         """Return the independent parts of the weight gradient, to be run in any order."""
@@ -477,13 +401,13 @@ class Network:
             One of :meth:`gradient_tasks`: layer, direction and gate, or None for the head.
         trace : Trace
             What `backward` left.
-        d_raw : ndarray of shape (n, n_outputs)
+        d_raw : ndarray of shape (rows, n_outputs)
             Loss gradient of the raw outputs.
         gradient : NetworkWeights
             Views of the flat gradient.
         """
         if task is None:
-            _add_head_gradient(trace.features, d_raw, gradient.W_hy, gradient.b_y)
+            self.head.add_weight_gradients(trace, d_raw, gradient.head)
             return
         i, d, gate = task
         self.layers[i][d].add_weight_gradient(trace.layers[i][d], gate, gradient.layers[i][d])

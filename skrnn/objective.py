@@ -1,4 +1,4 @@
-"""The training objective: mean loss over weighted sequences plus the L2 penalty."""
+"""The training objective: mean loss over weighted sequences or steps plus the L2 penalty."""
 
 from __future__ import annotations
 
@@ -106,10 +106,10 @@ class Objective:
         The loss.
     sequences : Sequences
         The inputs.
-    target : ndarray of shape (n,) or (n, n_outputs)
-        The targets, as the loss takes them.
-    weight : ndarray of shape (n,)
-        Weight of each sequence, positive.
+    target : ndarray of shape (rows,) or (rows, n_outputs)
+        The targets, as the loss takes them, for each sequence or step as the network's head has it.
+    weight : ndarray of shape (rows,)
+        Weight of each of them.
     alpha : float, default=0
         Strength of the L2 penalty on weights, divided by `mean_weight` times
         the sequences of a batch.
@@ -119,7 +119,8 @@ class Objective:
         How to walk back through time.
     mean_weight : float or None, default=None
         Weight by which a batch is divided for each of its sequences; None is the mean over all
-        data. It is the same for all batches: a batch of heavy sequences counts for more.
+        data, of the sum over a sequence's steps where each has a target. It is the same for all
+        batches: a batch of heavy sequences counts for more.
     """
 
     def __init__(
@@ -143,14 +144,14 @@ class Objective:
         self.alpha = alpha
         self.dropout = dropout
         self.walk = walk
-        self.mean_weight = weight.mean() if mean_weight is None else mean_weight
+        self.mean_weight = weight.sum() / len(sequences) if mean_weight is None else mean_weight
         self._weight_slices = network.layout.weight_slices()
         self._tasks = network.gradient_tasks()
         self._workspaces = []
         self._gradient = None
 
     def __len__(self):
-        return self.weight.size
+        return len(self.sequences)
 
     def gradient(self, params, indices, threads, rng=None):
         """Return loss and gradient of a batch.
@@ -177,7 +178,6 @@ class Objective:
             Its gradient, valid until the next call.
         """
         total_weight = self.mean_weight * indices.size
-        scale = (self.weight[indices] / total_weight).astype(params.dtype)
         masks = NO_DROPOUT
         if self.dropout is not None and rng is not None:
             masks = self.dropout.draw(self.network, indices.size, rng, params.dtype)
@@ -191,7 +191,7 @@ class Objective:
 
             def run(piece, workspace):
                 return self._run_piece(
-                    params, indices[piece], scale[piece], masks.take(piece), workspace
+                    params, indices[piece], total_weight, masks.take(piece), workspace
                 )
 
             done = threads.map(run, wave, self._workspaces)
@@ -212,12 +212,14 @@ class Objective:
         self._gradient[0][...] = 0
         return self._gradient
 
-    def _run_piece(self, params, indices, scale, masks, workspace):
+    def _run_piece(self, params, indices, total_weight, masks, workspace):
         batch = PackedBatch(self.sequences, indices)
         # A piece is sorted already, so the batch keeps its order and the masks fit.
         trace = self.network.forward(params, batch, workspace, masks)
         d_raw = workspace.take("d_raw", trace.raw.shape, params.dtype)
-        loss = self.loss.value_and_gradient(trace.raw, self.target[indices], scale, d_raw)
+        rows = self.network.head.rows(batch, indices)
+        scale = (self.weight[rows] / total_weight).astype(params.dtype)
+        loss = self.loss.value_and_gradient(trace.raw, self.target[rows], scale, d_raw)
         self.network.backward(params, trace, d_raw, workspace, self.walk)
         return loss, trace, d_raw
 
