@@ -158,8 +158,8 @@ def _columns_of(steps, labels, order, i):
     wrong = labels[columns] != steps
     if wrong.any():
         raise ValueError(
-            f"Sequence {i} of y_true holds {steps[wrong].tolist()[0]!r}, which is not among the labels "
-            f"{labels.tolist()}."
+            f"Sequence {i} of y_true holds {steps[wrong].tolist()[0]!r}, which is not among the "
+            f"labels {labels.tolist()}."
         )
     return columns
 

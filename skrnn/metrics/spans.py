@@ -52,8 +52,8 @@ def _split(tag, step):
     prefix, _, kind = str(tag).partition("-")
     if prefix not in _PREFIXES or (prefix == "O" and kind):
         raise ValueError(
-            f"Tag {str(tag)!r} at step {step} is neither 'O' nor a B, I, E or S with the type of the "
-            "span, such as 'B-NP'."
+            f"Tag {str(tag)!r} at step {step} is neither 'O' nor a B, I, E or S with the type of "
+            "the span, such as 'B-NP'."
         )
     return prefix, kind
 
