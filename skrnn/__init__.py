@@ -1,5 +1,6 @@
 """Recurrent neural networks as scikit-learn estimators."""
 
+from skrnn.attention_display import AttentionDisplay
 from skrnn.cells import Cell
 from skrnn.checks import check_cell
 from skrnn.estimators import RNNClassifier, RNNRegressor
@@ -10,6 +11,7 @@ from skrnn.text import SequenceTokenizer
 __version__ = "0.1.0"
 
 __all__ = [
+    "AttentionDisplay",
     "Cell",
     "GradientFlowDisplay",
     "LossCurveDisplay",

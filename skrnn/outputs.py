@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from skrnn.batching import Shape, longest_first
-from skrnn.sequences import lengths_to_offsets
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,45 +23,88 @@ class Outputs:
         What the decoder reads at each step: tokens or values.
     target : ndarray of int64 of shape (N,) or of float of shape (N, K)
         What it is to say, as the loss takes it.
-    share : ndarray of float64 of shape (N,)
-        Weight of each step as a part of its sequence's.
+    weight : ndarray of float64 of shape (N,)
+        Weight of each step in the loss.
     offsets : ndarray of int64 of shape (n + 1,)
         Sequence i is rows ``offsets[i]:offsets[i + 1]``.
     """
 
     inputs: np.ndarray
     target: np.ndarray
-    share: np.ndarray
+    weight: np.ndarray
     offsets: np.ndarray
 
     def __len__(self):
         return self.offsets.size - 1
 
     @property
-    def dtype(self):
-        """Type of the targets."""
-        return self.target.dtype
-
-    @property
     def lengths(self):
         """Steps of each sequence."""
         return np.diff(self.offsets)
 
-    def __getitem__(self, index):
-        """Return some of the sequences."""
-        index = np.asarray(index)
-        lengths = self.lengths[index]
-        offsets = lengths_to_offsets(lengths)
-        rows = np.repeat(self.offsets[index] - offsets[:-1], lengths) + np.arange(offsets[-1])
-        return Outputs(self.inputs[rows], self.target[rows], self.share[rows], offsets)
 
-    def astype(self, dtype):
-        """Return the same with its values, not its tokens, in another float type."""
-        return Outputs(
-            *(a.astype(dtype) if a.dtype.kind == "f" else a for a in (self.inputs, self.target)),
-            self.share,
-            self.offsets,
-        )
+def token_outputs(codes, weight, offsets, *, start, end):
+    """Return sequences of tokens as a decoder reads and says them.
+
+    Parameters
+    ----------
+    codes : ndarray of int64 of shape (N,)
+        The tokens, end to end.
+    weight : ndarray of float64 of shape (N,)
+        Weight of each.
+    offsets : ndarray of int64 of shape (n + 1,)
+        Sequence i is ``codes[offsets[i]:offsets[i + 1]]``.
+    start : int
+        What is read first.
+    end : int or None
+        What is said last, with the mean weight of the sequence; None if lengths are given.
+
+    Returns
+    -------
+    outputs : Outputs
+        One step more for each sequence that says its end.
+    """
+    if end is not None:
+        means = np.add.reduceat(weight, offsets[:-1]) / np.diff(offsets)
+        codes = np.insert(codes, offsets[1:], end)
+        weight = np.insert(weight, offsets[1:], means)
+        offsets = offsets + np.arange(offsets.size)
+    return Outputs(_shifted(codes, offsets, start), codes, weight, offsets)
+
+
+def value_outputs(values, weight, offsets, *, ends):
+    """Return sequences of numbers as a decoder reads and says them.
+
+    Parameters
+    ----------
+    values : ndarray of shape (N, K)
+        The numbers, end to end, as a decoder reads them.
+    weight : ndarray of float64 of shape (N,)
+        Weight of each step.
+    offsets : ndarray of int64 of shape (n + 1,)
+        Sequence i is ``values[offsets[i]:offsets[i + 1]]``.
+    ends : bool
+        Whether each step also says if it is the last, in one more column of the target.
+
+    Returns
+    -------
+    outputs : Outputs
+        The first step reads zeros.
+    """
+    target = values
+    if ends:
+        is_last = np.zeros((len(values), 1), dtype=values.dtype)
+        is_last[offsets[1:] - 1] = 1
+        target = np.concatenate([values, is_last], axis=1)
+    return Outputs(_shifted(values, offsets, 0), target, weight, offsets)
+
+
+def _shifted(rows, offsets, first):
+    """Return what came out one step before."""
+    before = np.empty_like(rows)
+    before[1:] = rows[:-1]
+    before[offsets[:-1]] = first
+    return before
 
 
 class OutputBatch:

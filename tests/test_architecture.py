@@ -25,11 +25,13 @@ LAYERS = (
     {"network"},
     {"encoder_decoder"},
     {"inference", "torch_layout", "streaming", "checks"},
+    {"search"},
     {"objective"},
+    {"teaching"},
     {"training"},
     {"estimators"},
 )
-STAND_ALONE = {"plotting"}
+STAND_ALONE = {"plotting", "attention_display"}
 NUMBA_MODULES = {"_jit", "_math", "_gemm", "_views", "cells"}
 COMPILERS = {"njit", "jit", "vectorize", "guvectorize", "jitclass", "cfunc", "stencil"}
 CELL_NAME = re.compile(r"gru|lstm|^rnn$", re.IGNORECASE)
