@@ -274,7 +274,5 @@ class StepHead(SequenceHead):
         d_features = workspace.take("d_features", trace.features.shape, d_raw.dtype)
         _multiply_back(d_raw, np.ascontiguousarray(weights[0].T), d_features)
         if trace.masks.inputs is not None:
-            scale_rows(
-                d_features, trace.batch.shape.positions, trace.masks.inputs[-1], d_features
-            )
+            scale_rows(d_features, trace.batch.shape.positions, trace.masks.inputs[-1], d_features)
         share_gradient(d_features, trace.layers[-1], trace.batch)

@@ -15,7 +15,7 @@ LAYERS = (
     {"_math", "_gemm", "_views"},
     {"cells", "sequences", "threads", "workspace"},
     {"layouts", "params", "losses", "solvers", "crf"},
-    {"validation", "batching", "pooling", "bptt", "_attention"},
+    {"validation", "batching", "pooling", "bptt", "_attention", "output_layouts", "targets"},
     {"preprocessing"},
     {"text", "metrics"},
     {"layer"},
