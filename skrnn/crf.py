@@ -282,15 +282,15 @@ def log_loss(
 
 
 @jit
-def probabilities(raw, starts, lengths, transitions, start, end, out):
-    """Write the probability of each tag at each step, given the whole sequence.
+def log_probabilities(raw, starts, lengths, transitions, start, end, out):
+    """Write the logarithm of the probability of each tag at each step, given the whole sequence.
 
     Parameters
     ----------
     raw, starts, lengths, transitions, start, end : ndarray
         As in :func:`log_loss`.
     out : ndarray of shape (n_rows, n_tags)
-        The probabilities; the forward and backward algorithm gives them.
+        The logarithms; the forward and backward algorithm gives them.
     """
     n_tags, longest = raw.shape[1], lengths[0]
     transposed = np.ascontiguousarray(transitions.T)
@@ -307,7 +307,7 @@ def probabilities(raw, starts, lengths, transitions, start, end, out):
         _backward_pass(of_sequence, transposed, end, norms, ahead, peaks, beta)
         for t in range(lengths[sequence]):
             for j in range(n_tags):
-                of_sequence[t, j] = exp(alpha[t, j] + beta[t, j])
+                of_sequence[t, j] = alpha[t, j] + beta[t, j]
         _scatter(of_sequence, starts, sequence, out)
 
 
@@ -361,4 +361,4 @@ def best_tags(raw, starts, lengths, transitions, start, end, out):
             tag = origins[t, tag] if t > 0 else tag
 
 
-__all__ = ["UNKNOWN", "best_tags", "log_loss", "probabilities"]
+__all__ = ["UNKNOWN", "best_tags", "log_loss", "log_probabilities"]

@@ -105,6 +105,12 @@ class SequenceHead:
         What it reads.
     """
 
+    # What predictions and what probabilities are made of, of all that `reading` gives.
+    predicts_from = "raw"
+    estimates_from = "raw"
+    # Whether its outputs at a step depend on no later step.
+    can_stream = True
+
     def __init__(self, n_features, n_outputs, layout, pooling="last"):
         self.n_features = n_features
         self.n_outputs = n_outputs
@@ -190,11 +196,43 @@ class SequenceHead:
         _read_out(features, *weights, raw)
         return raw
 
+    def reading(self, weights, trace, what):
+        """Return something of a batch, by the name of the trace's attribute.
+
+        Parameters
+        ----------
+        weights : tuple of ndarray
+            What `bind` returned.
+        trace : Trace
+            What the forward pass left.
+        what : str
+            Its name: ``"raw"``, ``"features"``, or what the head adds to them.
+        """
+        return getattr(trace, what)
+
     def stream(self, output, kept, n_steps):
         """Return what to keep of the steps so far, and what is read of them."""
         return POOLINGS[self.pooling].stream(output, kept, n_steps)
 
     # ------------------------------------------------------------- backward
+
+    def value_and_gradient(self, loss, weights, trace, target, weight, d_raw):
+        """Return the weighted loss of a batch, and write its gradient to `d_raw`.
+
+        Parameters
+        ----------
+        loss : Loss
+            The loss.
+        weights : tuple of ndarray
+            What `bind` returned.
+        trace : Trace
+            What the forward pass left.
+        target, weight : ndarray of shape (rows, ...)
+            As the loss takes them.
+        d_raw : ndarray of shape (rows, n_outputs)
+            Gradient of the raw outputs.
+        """
+        return loss.value_and_gradient(trace.raw, target, weight, d_raw)
 
     def backward(self, weights, trace, d_raw, workspace):
         """Bring the gradient of the raw outputs to the buffers of the top layer.

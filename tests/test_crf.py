@@ -51,7 +51,7 @@ class Field:
         return out
 
     def probabilities(self):
-        return self.run(crf.probabilities, np.full_like(self.raw, np.nan))
+        return np.exp(self.run(crf.log_probabilities, np.full_like(self.raw, np.nan)))
 
     def best_tags(self):
         return self.run(crf.best_tags, np.full(self.shape.n_rows, -9))
