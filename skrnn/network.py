@@ -13,6 +13,8 @@ import numpy as np
 
 from skrnn import bptt
 from skrnn.batching import add_rows, take_rows
+from skrnn.crf_head import CRFHead
+from skrnn.embedding import make_inputs
 from skrnn.heads import SequenceHead, StepHead, scale_rows, share_gradient, side_by_side
 from skrnn.layer import Layer, LayerWeights
 from skrnn.params import ParameterLayout
@@ -67,6 +69,12 @@ class Trace:
         What the head reads, and what is left of it after dropout; a row a sequence or a step.
     raw : ndarray of shape (rows, n_outputs)
         The raw outputs.
+    steps : ndarray of shape (R, n_channels)
+        The steps as they were packed.
+    d_head : tuple of ndarray, or None
+        Gradient of those weights of the head that its loss depends on directly.
+    d_inputs : ndarray of shape (R, n_inputs) or None
+        Loss gradient of what the bottom layer reads, where `backward` needed it.
     """
 
     batch: object
@@ -75,6 +83,9 @@ class Trace:
     pooled: np.ndarray
     features: np.ndarray
     raw: np.ndarray
+    steps: np.ndarray
+    d_head: tuple | None = None
+    d_inputs: np.ndarray | None = None
 
 
 class NetworkWeights:
@@ -93,6 +104,7 @@ class NetworkWeights:
             [LayerWeights(layer, vector) for layer in directions] for directions in network.layers
         ]
         self.head = network.head.bind(vector)
+        self.inputs = network.inputs.bind(vector)
 
 
 class Network:
@@ -112,6 +124,13 @@ class Network:
         Whether each layer also reads the sequences backwards.
     pooling : {"last", "mean", "max"} or None, default="last"
         What the head reads; None is the state at every step, with an output for each.
+    head : {"linear", "crf"}, default="linear"
+        With an output for each step: whether each is judged by itself, or all of a sequence
+        together by a conditional random field.
+    tables : dict of int to tuple of (int, int), default=None
+        Channels that hold ids, with the number of ids and of the numbers that stand for each.
+    train_tables : bool, default=True
+        Whether these numbers are learned.
 
     Attributes
     ----------
@@ -121,8 +140,12 @@ class Network:
         For each layer and direction.
     n_features : int
         Numbers that the head reads at a time.
-    head : SequenceHead or StepHead
+    inputs : PlainInputs or Embedding
+        What it begins with.
+    head : SequenceHead, StepHead or CRFHead
         What it ends with.
+    n_dense : int
+        Weights before those of tables in the flat vector.
     description : str
         The network in a few words.
     """
@@ -136,6 +159,9 @@ class Network:
         *,
         bidirectional=False,
         pooling="last",
+        head="linear",
+        tables=None,
+        train_tables=True,
     ):
         self.cell = cell
         self.n_channels = n_channels
@@ -143,8 +169,10 @@ class Network:
         self.n_outputs = n_outputs
         self.n_directions = 2 if bidirectional else 1
         self.pooling = pooling
+        self.head_name = head
         self.layout = ParameterLayout()
-        self.layers, n_inputs = [], n_channels
+        self.inputs = make_inputs(n_channels, tables, train_tables)
+        self.layers, n_inputs = [], self.inputs.n_outputs
         for i, n_units in enumerate(self.hidden_layer_sizes):
             self.layers.append(
                 [
@@ -155,18 +183,35 @@ class Network:
             n_inputs = n_units * self.n_directions
         self.n_features = n_inputs
         if pooling is None:
-            self.head = StepHead(n_inputs, n_outputs, self.layout)
+            kind = {"linear": StepHead, "crf": CRFHead}[head]
+            self.head = kind(n_inputs, n_outputs, self.layout)
         else:
             self.head = SequenceHead(n_inputs, n_outputs, self.layout, pooling)
+        self.n_dense = self.layout.size
+        self.inputs.add_to(self.layout)
         both = ", bidirectional" if bidirectional else ""
         self.description = (
-            f"{n_channels} channels, {cell.name}{self.hidden_layer_sizes}{both}, "
+            f"{self.inputs.description}, {cell.name}{self.hidden_layer_sizes}{both}, "
             f"{self.head.description}"
         )
         self._bound = None, None
 
     def __getstate__(self):
         return {**self.__dict__, "_bound": (None, None)}
+
+    @property
+    def arguments(self):
+        """What makes the same network, the cell aside."""
+        return {
+            "n_channels": self.n_channels,
+            "hidden_layer_sizes": self.hidden_layer_sizes,
+            "n_outputs": self.n_outputs,
+            "bidirectional": self.n_directions == 2,
+            "pooling": self.pooling,
+            "head": self.head_name,
+            "tables": self.inputs.tables,
+            "train_tables": self.inputs.learns,
+        }
 
     # ---------------------------------------------------------------- weights
 
@@ -211,6 +256,7 @@ class Network:
             for layer in directions:
                 layer.initialise(params, rng, n_steps)
         self.head.initialise(params, rng)
+        self.inputs.initialise(params, rng)
         return params
 
     def named_weights(self, params):
@@ -227,11 +273,12 @@ class Network:
             ``"layer_0.forward.W_xr"`` of shape (inputs, units), ``"layer_0.forward.W_hr"`` of
             shape (units, units), ``"layer_0.forward.b_xr"`` and ``"layer_0.forward.b_hr"`` of
             shape (units,), and so on, ``"head.W_hy"`` of shape (features, outputs) and
-            ``"head.b_y"`` of shape (outputs,).
+            ``"head.b_y"`` of shape (outputs,); ``"embedding.0"`` of shape (ids, numbers) of
+            channel 0.
         """
         weights = {}
         for name, block in self.layout.blocks.items():
-            if name.startswith("head."):
+            if name.startswith(("head.", "embedding.")):
                 weights[name] = block.view(params)
             else:
                 for gate, view in zip(self.cell.gates, block.view(params), strict=True):
@@ -265,7 +312,8 @@ class Network:
         masks = NO_DROPOUT if masks is None else masks
         x = workspace.take("x", (batch.n_rows, self.n_channels), params.dtype)
         batch.pack(x)
-        weights, layers = self.bind(params), []
+        weights, layers, steps = self.bind(params), [], x
+        x = self.inputs.read(weights.inputs, steps, workspace)
         for i, directions in enumerate(weights.layers):
             if i > 0:
                 x = self._next_input(i, layers[-1], batch, workspace, masks)
@@ -279,7 +327,7 @@ class Network:
         if masks.inputs is not None:
             features = self.head.drop(pooled, masks.inputs[-1], batch, workspace)
         raw = self.head.raw(weights.head, features, workspace)
-        return Trace(batch, masks, layers, pooled, features, raw)
+        return Trace(batch, masks, layers, pooled, features, raw, steps)
 
     def _run(self, i, direction, weights, x, batch, workspace, masks):
         if direction == 1:
@@ -318,8 +366,10 @@ class Network:
             Output of the top layer.
         """
         after = []
-        weights = self.bind(params).layers
-        for (layer,), (own_weights,), before in zip(self.layers, weights, states, strict=True):
+        weights = self.bind(params)
+        x = self.inputs.read(weights.inputs, x, Workspace())
+        pairs = zip(self.layers, weights.layers, states, strict=True)
+        for (layer,), (own_weights,), before in pairs:
             after.append(layer.step(own_weights, x, before))
             x = after[-1][0]
         return tuple(after), x
@@ -342,6 +392,30 @@ class Network:
         return self.head.raw(self.bind(params).head, features, Workspace())
 
     # --------------------------------------------------------------- backward
+
+    def value_and_gradient(self, loss, params, trace, target, weight, d_raw):
+        """Return the weighted loss of a batch, and write its gradient to `d_raw`.
+
+        Parameters
+        ----------
+        loss : Loss
+            The loss.
+        params : ndarray of shape (layout.size,)
+            The flat vector.
+        trace : Trace
+            What `forward` left.
+        target, weight : ndarray of shape (rows, ...)
+            As the loss takes them.
+        d_raw : ndarray of shape (rows, n_outputs)
+            Loss gradient of the raw outputs.
+
+        Returns
+        -------
+        value : float
+            The weighted loss.
+        """
+        weights = self.bind(params).head
+        return self.head.value_and_gradient(loss, weights, trace, target, weight, d_raw)
 
     def backward(self, params, trace, d_raw, workspace, walk=bptt.full):
         """Turn the activations of a trace into loss gradients.
@@ -372,33 +446,41 @@ class Network:
                 layer.backward(own_weights, kept, trace.batch, one_walk, workspace)
             if i > 0:
                 self._pass_down(i, weights.layers[i], trace, workspace)
+        if self.inputs.learns:
+            trace.d_inputs = self._input_gradient(0, weights.layers[0], trace, workspace)
 
     def _pass_down(self, i, weights, trace, workspace):
         """Bring the gradient from the input of layer i to the outputs of the layer below."""
-        d_x = self.layers[i][0].input_gradient(weights[0], trace.layers[i][0], workspace)
-        if self.n_directions == 2:
-            turned = self.layers[i][1].input_gradient(weights[1], trace.layers[i][1], workspace)
-            add_rows(turned, trace.batch.shape.reversal, d_x)
+        d_x = self._input_gradient(i, weights, trace, workspace)
         if trace.masks.inputs is not None:
             scale_rows(d_x, trace.batch.shape.positions, trace.masks.inputs[i - 1], d_x)
         share_gradient(d_x, trace.layers[i - 1], trace.batch)
 
+    def _input_gradient(self, i, weights, trace, workspace):
+        """Return the loss gradient of what layer i read, both directions together."""
+        d_x = self.layers[i][0].input_gradient(weights[0], trace.layers[i][0], workspace)
+        if self.n_directions == 2:
+            turned = self.layers[i][1].input_gradient(weights[1], trace.layers[i][1], workspace)
+            add_rows(turned, trace.batch.shape.reversal, d_x)
+        return d_x
+
     def gradient_tasks(self):
         """Return the independent parts of the weight gradient, to be run in any order."""
-        return [None] + [
+        recurrent = [
             (i, d, gate)
             for i in range(len(self.layers))
             for d in range(self.n_directions)
             for gate in range(len(self.cell.gates))
         ]
+        return ["head", *(["inputs"] if self.inputs.learns else []), *recurrent]
 
     def add_weight_gradients(self, task, trace, d_raw, gradient):
         """Add one part of the weight gradient of a batch that `backward` went through.
 
         Parameters
         ----------
-        task : tuple of (int, int, int) or None
-            One of :meth:`gradient_tasks`: layer, direction and gate, or None for the head.
+        task : tuple of (int, int, int), "head" or "inputs"
+            One of :meth:`gradient_tasks`: layer, direction and gate, or one of the ends.
         trace : Trace
             What `backward` left.
         d_raw : ndarray of shape (rows, n_outputs)
@@ -406,8 +488,10 @@ class Network:
         gradient : NetworkWeights
             Views of the flat gradient.
         """
-        if task is None:
+        if task == "head":
             self.head.add_weight_gradients(trace, d_raw, gradient.head)
-            return
-        i, d, gate = task
-        self.layers[i][d].add_weight_gradient(trace.layers[i][d], gate, gradient.layers[i][d])
+        elif task == "inputs":
+            self.inputs.add_gradient(trace, gradient.tables)
+        else:
+            i, d, gate = task
+            self.layers[i][d].add_weight_gradient(trace.layers[i][d], gate, gradient.layers[i][d])

@@ -7,7 +7,9 @@ import numpy as np
 from skrnn import bptt, inference
 from skrnn._jit import jit
 from skrnn.batching import PackedBatch, longest_first
+from skrnn.embedding import SparseGradient
 from skrnn.network import NO_DROPOUT, DropoutMasks, NetworkWeights
+from skrnn.solvers import gradient_parts
 from skrnn.workspace import Workspace
 
 
@@ -40,7 +42,7 @@ def clip_norm(gradient, max_norm):
 
     Parameters
     ----------
-    gradient : ndarray
+    gradient : ndarray or SparseGradient
         The flat gradient.
     max_norm : float or None
         The largest norm to leave alone.
@@ -52,9 +54,11 @@ def clip_norm(gradient, max_norm):
     """
     if max_norm is None:
         return
-    norm = np.sqrt(squared_norm(gradient))
+    parts = gradient_parts(gradient)
+    norm = np.sqrt(sum(squared_norm(part) for part in parts))
     if max_norm < norm < np.inf:
-        gradient *= gradient.dtype.type(max_norm / (norm + 1e-6))
+        for part in parts:
+            part *= part.dtype.type(max_norm / (norm + 1e-6))
 
 
 class Dropout:
@@ -174,8 +178,8 @@ class Objective:
         -------
         loss : float
             Weighted mean loss plus penalty.
-        gradient : ndarray of shape (layout.size,)
-            Its gradient, valid until the next call.
+        gradient : ndarray of shape (layout.size,) or SparseGradient
+            Its gradient, valid until the next call; sparse where the network has tables.
         """
         total_weight = self.mean_weight * indices.size
         masks = NO_DROPOUT
@@ -186,6 +190,7 @@ class Objective:
         while len(self._workspaces) < min(threads.count, len(pieces)):
             self._workspaces.append(Workspace())
         loss, gradient, views = 0.0, *self._cleared_gradient(params.dtype)
+        views.tables = self.network.inputs.begin_gradient(self.sequences, indices)
         for first in range(0, len(pieces), threads.count):
             wave = pieces[first : first + threads.count]
 
@@ -202,14 +207,21 @@ class Objective:
                     self.network.add_weight_gradients(task, trace, d_raw, views)
 
             threads.map(add, self._tasks)
-        return loss + self._penalize(params, gradient, total_weight), gradient
+        loss += self._penalize(params, gradient, total_weight)
+        if self.network.inputs.tables:
+            n_dense = self.network.n_dense
+            gradient = SparseGradient(gradient[:n_dense], views.tables, gradient.size)
+        return loss, gradient
+
+    def _views(self, vector):
+        return NetworkWeights(self.network, vector)
 
     def _cleared_gradient(self, dtype):
         """Return the flat gradient, all zero, and views of its parts."""
         if self._gradient is None:
             vector = np.empty(self.network.layout.size, dtype=dtype)
-            self._gradient = vector, NetworkWeights(self.network, vector)
-        self._gradient[0][...] = 0
+            self._gradient = vector, self._views(vector)
+        self._gradient[0][: self.network.n_dense] = 0
         return self._gradient
 
     def _run_piece(self, params, indices, total_weight, masks, workspace):
@@ -219,7 +231,9 @@ class Objective:
         d_raw = workspace.take("d_raw", trace.raw.shape, params.dtype)
         rows = self.network.head.rows(batch, indices)
         scale = (self.weight[rows] / total_weight).astype(params.dtype)
-        loss = self.loss.value_and_gradient(trace.raw, self.target[rows], scale, d_raw)
+        loss = self.network.value_and_gradient(
+            self.loss, params, trace, self.target[rows], scale, d_raw
+        )
         self.network.backward(params, trace, d_raw, workspace, self.walk)
         return loss, trace, d_raw
 

@@ -390,7 +390,7 @@ def test_class_weights_are_weights_of_steps(class_weight):
 def test_a_weighted_sequence_is_a_repeated_one():
     X = ragged()
     y = classes_of(X)
-    weight = np.array([2, 1, 0, 3, 1, 1])
+    weight = np.array([2, 0, 1, 3, 1, 1])
     repeated = RNNClassifier(**SMALL).fit(
         [x for x, n in zip(X, weight, strict=True) for _ in range(n)],
         [part for part, n in zip(y, weight, strict=True) for _ in range(n)],
@@ -422,12 +422,13 @@ def test_it_learns_what_needs_memory():
 def test_several_labels_a_step():
     X, y = running_sum()
     labels = [np.column_stack([part > 0, part < 0, part == 0]).astype(int) for part in y]
-    model = RNNClassifier(16, **MANY, max_iter=60, random_state=0).fit(X, labels)
+    model = RNNClassifier(16, **MANY, max_iter=150, random_state=0).fit(X, labels)
     assert [part.shape for part in model.predict(X)] == [part.shape for part in labels]
     assert model.score(X, labels) > 0.9
     assert model.predict_proba(X)[0].shape == labels[0].shape
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("solver", ["adam", "sgd", "rmsprop", "lbfgs"])
 def test_early_stopping_and_validation_data(solver):
     X, y = running_sum()
