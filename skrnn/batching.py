@@ -160,6 +160,11 @@ class PackedBatch:
         """True steps of all sequences together."""
         return self.shape.n_rows
 
+    @cached_property
+    def source_rows(self):
+        """Row of all sequences' steps, laid end to end, that each row is."""
+        return self._first_rows[self.shape.positions] + self.shape.steps
+
     def pack(self, out):
         """Write the steps of all sequences to `out`, an array of shape (n_rows, n_channels)."""
         _pack_rows(self._values, self._first_rows, self.starts, out)

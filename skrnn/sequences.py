@@ -64,11 +64,7 @@ class Sequences:
         if n_selected == 1 or (np.diff(indices) == 1).all():
             offsets = self.offsets[first : first + n_selected + 1]
             return Sequences(self.values[offsets[0] : offsets[-1]], offsets - offsets[0])
-        lengths = self.lengths[indices]
-        offsets = lengths_to_offsets(lengths)
-        shifts = self.offsets[indices] - offsets[:-1]
-        rows = np.repeat(shifts, lengths)
-        rows += np.arange(rows.shape[0])
+        rows, offsets = rows_of(self.offsets, indices)
         return Sequences(self.values.take(rows, axis=0), offsets)
 
     def _positions(self, indices):
@@ -92,6 +88,30 @@ class Sequences:
             raise IndexError(f"an index is out of bounds for {n_sequences} sequences")
         indices = indices.astype(np.int64, copy=False)
         return np.where(indices < 0, indices + n_sequences, indices)
+
+
+def rows_of(offsets, indices):
+    """Return the rows of some sequences among those of all, and where each sequence begins.
+
+    Parameters
+    ----------
+    offsets : ndarray of shape (n_sequences + 1,), int64
+        Sequence ``i`` is rows ``offsets[i]`` to ``offsets[i + 1]``.
+    indices : ndarray of int64 of shape (n_selected,)
+        Which sequences, in which order.
+
+    Returns
+    -------
+    rows : ndarray of int64
+        Their rows, end to end.
+    selected_offsets : ndarray of shape (n_selected + 1,), int64
+        Where each of them begins, and the end.
+    """
+    lengths = (offsets[1:] - offsets[:-1])[indices]
+    selected_offsets = lengths_to_offsets(lengths)
+    rows = np.repeat(offsets[indices] - selected_offsets[:-1], lengths)
+    rows += np.arange(rows.shape[0])
+    return rows, selected_offsets
 
 
 def lengths_to_offsets(lengths):

@@ -10,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrnn._subnormals import flushed
 from skrnn.layouts import plain_input
-from skrnn.pooling import POOLINGS
 from skrnn.sequences import all_finite, as_float, contiguous
 
 
@@ -126,7 +125,7 @@ class Streaming:
                 "far from those seen in fit. Scale them, for example with skrnn.SequenceScaler."
             )
         n_steps = state.n_steps + 1
-        kept, pooled = POOLINGS[network.pooling].stream(output, state.pooled, n_steps)
+        kept, pooled = network.head.stream(output, state.pooled, n_steps)
         after = RNNState(layers, kept, n_steps, network.description)
         if response_method == "transform":
             # The state may hold the same array, and the caller may write to this one.

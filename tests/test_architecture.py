@@ -15,18 +15,26 @@ LAYERS = (
     {"_tiles"},
     {"_math", "_gemm", "_views", "_subnormals"},
     {"cells", "sequences", "threads", "workspace"},
-    {"layouts", "params", "losses", "solvers"},
-    {"validation", "batching", "pooling", "bptt"},
+    {"layouts", "params", "losses", "solvers", "crf"},
+    {"validation", "batching", "pooling", "bptt", "_attention", "output_layouts", "targets"},
     {"preprocessing"},
+    {"text", "metrics"},
     {"layer"},
+    {"heads", "embedding"},
+    {"crf_head"},
+    {"stack", "dense", "attention", "outputs"},
+    {"decoder"},
     {"network"},
+    {"encoder_decoder"},
     {"inference", "torch_layout", "streaming", "checks"},
+    {"search"},
     {"objective"},
+    {"teaching"},
     {"training"},
     {"estimators"},
     {"warmup"},
 )
-STAND_ALONE = {"plotting"}
+STAND_ALONE = {"plotting", "attention_display"}
 NUMBA_MODULES = {"_jit", "_math", "_tiles", "_gemm", "_views", "_subnormals", "cells"}
 COMPILERS = {"njit", "jit", "vectorize", "guvectorize", "jitclass", "cfunc", "stencil"}
 CELL_NAME = re.compile(r"gru|lstm|^rnn$", re.IGNORECASE)
