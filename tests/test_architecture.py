@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "skrnn"
 LAYERS = (
     {"_jit"},
     {"_math", "_gemm", "_views"},
-    {"cells", "sequences", "threads", "workspace"},
+    {"cells", "sequences", "threads", "workspace", "metrics", "plotting"},
     {"layouts", "params", "losses", "solvers"},
     {"validation", "batching", "pooling", "bptt"},
     {"preprocessing"},
@@ -23,8 +23,10 @@ LAYERS = (
     {"objective"},
     {"training"},
     {"estimators"},
+    {"forecasting"},
+    {"sktime", "nixtla"},
 )
-STAND_ALONE = {"plotting"}
+STAND_ALONE = {"plotting"}  # imports nothing of the package, whoever imports it
 NUMBA_MODULES = {"_jit", "_math", "_gemm", "_views", "cells"}
 COMPILERS = {"njit", "jit", "vectorize", "guvectorize", "jitclass", "cfunc", "stencil"}
 CELL_NAME = re.compile(r"gru|lstm|^rnn$", re.IGNORECASE)
