@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "skrnn"
 LAYERS = (
     {"_jit"},
     {"_math", "_gemm", "_views"},
-    {"cells", "sequences", "threads", "workspace", "metrics", "plotting"},
-    {"layouts", "params", "losses", "solvers"},
+    {"cells", "sequences", "threads", "workspace", "metrics", "_drawing"},
+    {"layouts", "params", "losses", "solvers", "plotting"},
     {"validation", "batching", "pooling", "bptt"},
     {"preprocessing"},
     {"layer"},
@@ -26,7 +26,7 @@ LAYERS = (
     {"forecasting"},
     {"sktime", "nixtla"},
 )
-STAND_ALONE = {"plotting"}  # imports nothing of the package, whoever imports it
+STAND_ALONE = {"_drawing"}  # imports nothing of the package, whoever imports it
 NUMBA_MODULES = {"_jit", "_math", "_gemm", "_views", "cells"}
 COMPILERS = {"njit", "jit", "vectorize", "guvectorize", "jitclass", "cfunc", "stencil"}
 CELL_NAME = re.compile(r"gru|lstm|^rnn$", re.IGNORECASE)
@@ -185,7 +185,7 @@ def test_nothing_above_the_cells_knows_one_by_name(path):
         ("network", ("skrnn",), "from skrnn import RNNClassifier", ["RNNClassifier"]),
         ("network", ("skrnn",), "from . import training", ["training"]),
         ("network", ("skrnn",), "def f():\n    import skrnn.training", ["training"]),
-        ("plotting", ("skrnn",), "import numpy\nfrom skrnn._math import tanh", ["_math"]),
+        ("_drawing", ("skrnn",), "import numpy\nfrom skrnn._math import tanh", ["_math"]),
     ],
 )
 def test_upward_imports_are_seen(unit, package, code, expected):
