@@ -1,0 +1,314 @@
+"""When the rows of many series are, the times after them, and what is wrong with times."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from skrnn.forecasting.frequency import (
+    as_offset,
+    check_index_kind,
+    infer_frequency,
+    integer_step,
+)
+from skrnn.forecasting.lines import IntegerLine, OffLineError, PeriodLine, line_of
+from skrnn.sequences import label
+
+_HOUR = pd.Timedelta(hours=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Clock:
+    """The times of the rows of many series, by where each series starts.
+
+    Attributes
+    ----------
+    line : IntegerLine, PeriodLine, FixedLine, WallLine or CalendarLine
+        Turns ordinals into labels of an index and back.
+    starts : ndarray of shape (n_series,), int64
+        Ordinal of the first row of each series.
+    stride : int
+        Ordinals from one row to the next.
+    freq : DateOffset or int
+        The frequency of pandas, or the step of integers.
+    """
+
+    line: object
+    starts: np.ndarray
+    stride: int
+    freq: object
+
+    @property
+    def is_calendar(self):
+        """Whether the times are dates, so that calendar features exist."""
+        return not isinstance(self.line, IntegerLine)
+
+    @property
+    def tz(self):
+        """Time zone of the time stamps, or None."""
+        return getattr(self.line, "tz", None)
+
+    @property
+    def freq_name(self):
+        """Name of the frequency, as pandas writes it."""
+        return getattr(self.freq, "freqstr", None) or str(self.freq)
+
+    def at(self, series, rows):
+        """Return the times of given rows of given series, which may lie after their end.
+
+        Parameters
+        ----------
+        series : int or ndarray of int
+            Positions of the series.
+        rows : int or ndarray of int
+            Rows, counted from the start of the series; broadcast against `series`.
+
+        Returns
+        -------
+        DatetimeIndex, PeriodIndex or Index of int64
+            One time for each pair, in the order of the flattened broadcast.
+        """
+        ordinals = self.starts[series] + np.asarray(rows, dtype=np.int64) * self.stride
+        return self.line.labels(np.ravel(ordinals))
+
+    def rows_of(self, index, series):
+        """Return which rows of a series have the times of an index: the inverse of `at`.
+
+        Parameters
+        ----------
+        index : Index
+            Times of the kind that `at` returns.
+        series : int or ndarray of int
+            Positions of the series, broadcast against `index`.
+
+        Returns
+        -------
+        ndarray of float
+            Row numbers, not whole for a time between two rows; may be negative.
+        """
+        return (self.line.ordinals(index) - self.starts[series]) / self.stride
+
+    def take(self, indices):
+        """Return the clock of the selected series."""
+        return replace(self, starts=self.starts[indices])
+
+    def later(self, rows):
+        """Return the clock of series whose first `rows` rows (int or one a series) are cut off."""
+        return replace(self, starts=self.starts + np.asarray(rows, np.int64) * self.stride)
+
+    def joined(self, other):
+        """Return the clock of these series and, after them, those of another clock."""
+        first = self.line.ordinals(other.at(np.arange(len(other.starts)), 0))
+        return replace(self, starts=np.concatenate([self.starts, first]))
+
+    def check_like(self, trained):
+        """Check that these times are of the kind of those of training.
+
+        Parameters
+        ----------
+        trained : Clock
+            That of the training series.
+        """
+        if self.line.kind != trained.line.kind:
+            raise ValueError(
+                f"The index of X holds {self.line.kind}, but that of fit held "
+                f"{trained.line.kind}. {_CONVERSIONS[trained.line.kind]}"
+            )
+        if str(self.tz) != str(trained.tz):
+            raise ValueError(
+                f"The times of X are in the time zone {self.tz}, but those of fit in "
+                f"{trained.tz}. {_zone_fix(self.tz, trained.tz)}"
+            )
+        if self.freq != trained.freq:
+            raise ValueError(
+                f"X has the frequency {self.freq_name!r}, but fit had {trained.freq_name!r}. "
+                "A forecaster knows one frequency; fit another for the other."
+            )
+
+
+_CONVERSIONS = {
+    "integers": "Number the rows with X.reset_index(drop=True).",
+    "periods": "Convert it with X.to_period(freq).",
+    "time stamps": "Convert it with X.to_timestamp() or pd.to_datetime(X.index).",
+}
+
+
+def _zone_fix(tz, wanted):
+    if tz is None:
+        return f"Name the zone with X.tz_localize({str(wanted)!r})."
+    return f"Convert them with X.tz_convert({None if wanted is None else str(wanted)!r})."
+
+
+def counting_clock(n_series):
+    """Return the clock of arrays, which have no index: rows 0, 1, 2, ... of each series."""
+    return Clock(IntegerLine(), np.zeros(n_series, np.int64), 1, 1)
+
+
+def read_clock(index, offsets, freq=None, like=None, name_of=None):
+    """Read the times of many series and check that they rise in equal steps.
+
+    Parameters
+    ----------
+    index : Index
+        The times of all series, end to end.
+    offsets : ndarray of shape (n_series + 1,)
+        Where each series starts; none is empty.
+    freq : str, DateOffset, int, default=None
+        The frequency; None takes that of `like`, of the index, or infers it.
+    like : Clock, default=None
+        That of the training series: must have the same frequency and time zone.
+    name_of : callable, default=None
+        Returns the name of series `i` for messages. None: there is one series, without a name.
+
+    Returns
+    -------
+    Clock
+    """
+    check_index_kind(index)
+    _check_rising(index, offsets, name_of)
+    freq = _frequency(index, offsets, freq, like)
+    clock = _clock(index, offsets, freq, name_of)
+    if like is not None:
+        clock.check_like(like)
+    return clock
+
+
+def _check_rising(index, offsets, name_of):
+    values = index.to_numpy(np.int64) if _is_integers(index) else index.asi8
+    steps = np.diff(values)
+    steps[offsets[1:-1] - 1] = 1
+    wrong = steps <= 0
+    if not wrong.any():
+        return
+    row = int(wrong.argmax())
+    place = _place(offsets, row, name_of)
+    if steps[row] == 0:
+        raise ValueError(
+            f"The time {_show(index[row])} occurs twice{place}. The rows are duplicates: keep one, "
+            "for example with X[~X.index.duplicated()], or merge them with groupby."
+            f"{_summer_time_hint(index)}"
+        )
+    raise ValueError(
+        f"The times{place} are not sorted: {_show(index[row + 1])} comes after "
+        f"{_show(index[row])}. Sort them with X.sort_index()."
+    )
+
+
+def _frequency(index, offsets, freq, like):
+    """Return the offset or the step of integers, from the first source that says it."""
+    if _is_integers(index):
+        if freq is None:
+            is_known = like is not None and isinstance(like.line, IntegerLine)
+            return like.freq if is_known else integer_step(index, offsets)
+        if isinstance(freq, bool) or not isinstance(freq, (int, np.integer)) or freq < 1:
+            raise ValueError(
+                f"freq={freq!r} was passed, but the index of X holds whole numbers: freq must be "
+                "their step, a positive int, or None. Set dates as the index first."
+            )
+        return int(freq)
+    if isinstance(index, pd.PeriodIndex):
+        if freq is not None and pd.PeriodIndex([], freq=freq).freq != index.freq:
+            raise ValueError(
+                f"freq={freq!r} was passed, but the index of X holds periods of "
+                f"{index.freqstr!r}. Leave freq at None, or convert with X.resample(...)."
+            )
+        return index.freq
+    if freq is not None:
+        return as_offset(freq)
+    if like is not None and like.line.kind == "time stamps":
+        return like.freq
+    if len(offsets) == 2 and index.freq is not None:
+        return index.freq
+    return infer_frequency(index, offsets)
+
+
+def _clock(index, offsets, freq, name_of):
+    try:
+        if _is_integers(index):
+            line, stride = IntegerLine(), freq
+        elif isinstance(index, pd.PeriodIndex):
+            line, stride = PeriodLine(freq), freq.n
+        else:
+            line, stride = line_of(index, freq)
+        ordinals = line.ordinals(index)
+    except OffLineError as error:
+        row = error.position
+        raise ValueError(
+            f"The time {_show(index[row])}{_place(offsets, row, name_of)} does not belong to the "
+            f"frequency {freq.freqstr!r}. All series need one frequency: set the right one with "
+            "freq=, or bring X to it with X.asfreq(...) or X.resample(...)."
+        ) from error
+    clock = Clock(line, ordinals[offsets[:-1]], stride, freq)
+    _check_steps(clock, index, ordinals, offsets, name_of)
+    return clock
+
+
+def _check_steps(clock, index, ordinals, offsets, name_of):
+    steps = np.diff(ordinals)
+    steps[offsets[1:-1] - 1] = clock.stride
+    wrong = steps != clock.stride
+    if not wrong.any():
+        return
+    lengths = np.diff(offsets)
+    series = np.repeat(np.arange(len(lengths)), lengths)
+    rows = np.arange(len(index)) - np.repeat(offsets[:-1], lengths)
+    expected = clock.at(series, rows)
+    if expected.equals(index):  # wall times that the clock skipped on the way to summer time
+        return
+    row = int(wrong.argmax())
+    missing = clock.line.labels(ordinals[row : row + 1] + clock.stride)[0]
+    place = _place(offsets, row, name_of)
+    if steps[row] % clock.stride == 0:
+        raise ValueError(
+            f"The index has a gap{place}: {_show(missing)} is missing, {_show(index[row])} is "
+            f"followed by {_show(index[row + 1])} (frequency {clock.freq_name!r}"
+            f"{'' if name_of is None else ' of the series'}). A value may be missing, its row may "
+            f"not. {_how_to_fill(clock, name_of)}{_summer_time_hint(index, steps[row], clock)}"
+        )
+    raise ValueError(
+        f"The times{place} do not follow the frequency {clock.freq_name!r}: "
+        f"{_show(index[row])} is followed by {_show(index[row + 1])} instead of "
+        f"{_show(missing)}. All series need one frequency: set it with freq=, or bring X to it "
+        "with X.asfreq(...) or X.resample(...)."
+    )
+
+
+def _how_to_fill(clock, name_of):
+    if clock.line.kind == "time stamps":
+        fill = f"asfreq({clock.freq_name!r})"
+    elif clock.line.kind == "periods":
+        fill = "resample(X.index.freq).asfreq()" if name_of is None else "resample(freq).asfreq()"
+    else:
+        fill = f"reindex(range(first, last + 1, {clock.stride}))"
+    if name_of is None:
+        return f"Fill it with X.{fill}: NaN is welcome in what is to be forecast."
+    return (
+        "Fill it with pd.concat({key: series.droplevel(0)." + fill + " for key, series in "
+        "X.groupby(level=0)}, names=X.index.names): NaN is welcome in what is to be forecast."
+    )
+
+
+def _summer_time_hint(index, step=None, clock=None):
+    """Say what an hour missing or there twice in local time without a zone may be."""
+    if not isinstance(index, pd.DatetimeIndex) or index.tz is not None or len(index) < 3:
+        return ""
+    unit = pd.Timedelta(1, unit=index.unit)
+    if np.median(np.diff(index.asi8)) * unit > _HOUR:
+        return ""
+    if step is not None and (step - clock.stride) * unit != _HOUR:
+        return ""
+    return " If these are local times and the clock was changed, name the zone with X.tz_localize."
+
+
+def _is_integers(index):
+    return pd.api.types.is_integer_dtype(index.dtype)
+
+
+def _place(offsets, row, name_of):
+    if name_of is None:
+        return ""
+    return f" of series {name_of(int(np.searchsorted(offsets, row, side='right')) - 1)}"
+
+
+def _show(time):
+    return label(time) if isinstance(time, (int, np.integer)) else str(time)
