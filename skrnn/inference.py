@@ -42,7 +42,7 @@ def run(network, params, sequences, threads, what):
     n_columns = network.n_outputs if what == "raw" else network.n_features
     gathered = np.empty((len(sequences), n_columns), dtype=params.dtype)
     # Sorted, so that a piece holds sequences of similar length.
-    lengths = np.diff(sequences.offsets)
+    lengths = sequences.lengths
     pieces = [
         part
         for piece in cut(longest_first(lengths))

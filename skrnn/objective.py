@@ -181,8 +181,7 @@ class Objective:
         masks = NO_DROPOUT
         if self.dropout is not None and rng is not None:
             masks = self.dropout.draw(self.network, indices.size, rng, params.dtype)
-        offsets = self.sequences.offsets
-        pieces = inference.cut(longest_first(offsets[indices + 1] - offsets[indices]))
+        pieces = inference.cut(longest_first(self.sequences.lengths_of(indices)))
         while len(self._workspaces) < min(threads.count, len(pieces)):
             self._workspaces.append(Workspace())
         loss, gradient, views = 0.0, *self._cleared_gradient(params.dtype)

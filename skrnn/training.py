@@ -105,7 +105,10 @@ class History:
 
 @dataclass(frozen=True)
 class Settings:
-    """How long to train and what to keep, under the estimators' names."""
+    """How long to train and what to keep, under the estimators' names.
+
+    An epoch is `epoch_size` sequences drawn at random, or all of them.
+    """
 
     max_iter: int
     batch_size: int
@@ -116,6 +119,7 @@ class Settings:
     max_fun: int
     early_stopping: bool
     verbose: int
+    epoch_size: int | None = None
 
 
 def raise_if_diverged(loss, params, epoch):
@@ -249,6 +253,7 @@ class StochasticTraining:
         order = np.arange(len(self.objective))
         if self.settings.shuffle and self.settings.batch_size < order.size:
             self.rng.shuffle(order)
+        order = order[: self.settings.epoch_size]
         size = self.settings.batch_size
         n_batches = -(-order.size // size)
         total = 0.0

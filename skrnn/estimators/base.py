@@ -81,7 +81,7 @@ class Examples:
 
     def astype(self, dtype):
         """Return the examples in another float type."""
-        sequences = Sequences(self.sequences.values.astype(dtype), self.sequences.offsets)
+        sequences = self.sequences.astype(dtype)
         is_number = self.target.dtype.kind == "f"
         target = self.target.astype(dtype) if is_number else self.target
         return replace(self, sequences=sequences, target=target)
@@ -152,9 +152,7 @@ class BaseRNN(
             network, params = self._make_network(examples, rng, warm)
             loss = self._loss = self._make_loss()
             history = History(stops_by_validation=self.early_stopping)
-            callbacks = EpochCallbacks(
-                self,
-                self._init_callback_context(max_subtasks=self.max_iter),
+            callbacks = self._epoch_callbacks(
                 {
                     "X": X,
                     "y": y,
@@ -196,6 +194,10 @@ class BaseRNN(
             self.n_iter_ = history.n_epochs
             callbacks.end()
         return self
+
+    def _epoch_callbacks(self, data, fitted_attributes):
+        context = self._init_callback_context(max_subtasks=self.max_iter)
+        return EpochCallbacks(self, context, data, fitted_attributes)
 
     def _partial_fit(self, X, y, sample_weight):
         with unchanged_on_error(self):
@@ -338,7 +340,7 @@ class BaseRNN(
             pooling=self.pooling,
         )
         if not warm:
-            longest = int(np.diff(examples.sequences.offsets).max())
+            longest = int(examples.sequences.lengths.max())
             return network, network.initial_parameters(rng, dtype, longest)
         old, new = self._network.layout.blocks, network.layout.blocks
         same_loss = self._loss.kernel is self._make_loss().kernel

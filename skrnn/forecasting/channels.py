@@ -1,0 +1,371 @@
+"""The columns that a network reads of each row, and the frame that normalises a window of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skrnn.forecasting.normalisation import carry_forward, measure, repeat_season
+from skrnn.forecasting.windows import all_origins, rows_ahead
+from skrnn.sequences import lengths_to_offsets
+
+# Windows from which the unit of a series of one value is told.
+_N_MEASURED = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Standard:
+    """Mean and standard deviation of columns, NaN left out; constants are only centred."""
+
+    mean: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, values):
+        """Measure the columns of an array of shape (n_rows, n_columns)."""
+        n_columns = values.shape[1]
+        mean, scale = np.zeros(n_columns), np.ones(n_columns)
+        for k in range(n_columns):
+            present = values[:, k].astype(np.float64)
+            present = present[np.isfinite(present)]
+            if present.size:
+                mean[k] = present.mean()
+                spread = present.std()
+                scale[k] = spread if spread > 1e-12 * abs(mean[k]) else 1.0
+        return cls(mean, scale)
+
+    def __call__(self, values):
+        """Standardise the columns of an array of any leading shape."""
+        return ((values - self.mean) / self.scale).astype(values.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows of a panel as the model reads them.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_rows, n_columns)
+        What the network reads: targets (or their changes), whether they were missing, covariates
+        of the past and whether they were, and what was known ahead of the next row.
+    z, filled : ndarray of shape (n_rows, n_targets)
+        The transformed targets, NaN where missing, and with the gaps filled.
+    moved : ndarray of shape (n_rows, n_targets)
+        What the network reads of the targets before it is normalised: `filled`, or its changes.
+    offsets : ndarray of int64
+        Where each series begins and ends.
+    ahead : ndarray of shape (n_ahead_rows, n_ahead)
+        Standardised covariates and calendar features that are known ahead.
+    ahead_offsets : ndarray of int64
+        Where each series begins and ends in `ahead`.
+    static : ndarray of shape (n_series, n_static)
+        Standardised.
+    """
+
+    values: np.ndarray
+    z: np.ndarray
+    filled: np.ndarray
+    moved: np.ndarray
+    offsets: np.ndarray
+    ahead: np.ndarray
+    ahead_offsets: np.ndarray
+    static: np.ndarray
+
+    def with_room(self, series, positions, memory, extra):
+        """Copy the last rows before each place, with empty rows after them to write forecasts to.
+
+        Returns
+        -------
+        rows : Rows
+            A series for each place.
+        series, positions : ndarray of int64
+            The same places in them.
+        """
+        n_known = np.minimum(positions, memory)
+        lengths = n_known + extra
+        offsets = lengths_to_offsets(lengths)
+        place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+        known = place < np.repeat(n_known, lengths)
+        start = positions - n_known
+        source = np.repeat(self.offsets[series] + start, lengths) + place
+        source = np.minimum(source, self.values.shape[0] - 1)
+
+        def copied(array):
+            result = array[source]
+            result[~known] = np.nan
+            return result
+
+        ahead_source = np.repeat(self.ahead_offsets[series] + start, lengths) + place
+        over = ahead_source >= np.repeat(self.ahead_offsets[series + 1], lengths)
+        ahead = self.ahead[np.minimum(ahead_source, max(self.ahead.shape[0] - 1, 0))]
+        ahead[over] = np.nan
+        rows = replace(
+            self,
+            values=copied(self.values),
+            z=copied(self.z),
+            filled=copied(self.filled),
+            moved=copied(self.moved),
+            offsets=offsets,
+            ahead=ahead,
+            ahead_offsets=offsets,
+            static=self.static[series],
+        )
+        return rows, np.arange(series.size), n_known
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What normalises windows and the forecasts from them.
+
+    Attributes
+    ----------
+    shift, gain : ndarray of shape (n, n_targets)
+        The network reads ``(value - shift) * gain``.
+    base : ndarray of shape (n, horizon, n_targets)
+        The forecast that the network corrects.
+    scale : ndarray of shape (n, n_targets)
+        The unit of its corrections.
+    spread : ndarray of shape (n, n_targets)
+        The unit of its errors: the same, or what is usual where a window has one value only.
+    """
+
+    shift: np.ndarray
+    gain: np.ndarray
+    base: np.ndarray
+    scale: np.ndarray
+    spread: np.ndarray
+
+
+class Channels:
+    """Reads panels always in the same way.
+
+    Parameters
+    ----------
+    transforms : list of Transform
+        One a target.
+    plan : Plan
+        The choices made.
+    """
+
+    def __init__(self, transforms, plan):
+        self.transforms = transforms
+        self.plan = plan
+
+    def fit(self, panel):
+        """Learn which columns have gaps and how columns are standardised.
+
+        Parameters
+        ----------
+        panel : Panel
+            The training part.
+
+        Returns
+        -------
+        self : Channels
+            Ready to read.
+        """
+        self.n_targets = panel.target.shape[1]
+        self.target_gaps = np.isnan(panel.target).any(axis=0)
+        self.past_gaps = np.isnan(panel.past).any(axis=0)
+        self.past_standard = Standard.of(panel.past)
+        self.ahead_standard = Standard.of(panel.ahead)
+        self.static_standard = Standard.of(panel.static)
+        self.n_known = panel.n_known
+        z = self.transform(panel.target)
+        filled = self.fill(z, panel.offsets)
+        self.target_standard = Standard.of(self._moved(filled, panel.offsets))
+        self._fit_usual_unit(filled, panel)
+        return self
+
+    def _fit_usual_unit(self, filled, panel):
+        """Learn the usual scale of a window, in proportion to its level unless that is bent."""
+        series, positions = all_origins(panel.lengths, self.plan.memory, latest=0)
+        picked = np.unique(np.linspace(0, series.size - 1, _N_MEASURED).astype(np.int64))
+        series, positions = series[picked], positions[picked]
+        ends = panel.offsets[series] + positions
+        moved = self._moved(filled, panel.offsets)
+        level, scale = self._measure(moved, ends, np.minimum(positions, self.plan.memory))
+        scale[scale == 0] = np.nan
+        self.in_proportion = np.array(
+            [t.power is None and not self.plan.difference for t in self.transforms]
+        )
+        self.usual_unit = np.ones(self.n_targets)
+        for k in range(self.n_targets):
+            unit = scale[:, k]
+            if self.in_proportion[k]:
+                size = np.abs(level[:, k])
+                unit = unit[size > 0] / size[size > 0]
+            unit = unit[np.isfinite(unit)]
+            if unit.size:
+                self.usual_unit[k] = np.median(unit)
+
+    # -------------------------------------------------------------------- rows
+
+    def transform(self, target):
+        """Return transformed targets."""
+        if all(transform.power is None for transform in self.transforms):
+            return target
+        z = np.empty_like(target)
+        for k, transform in enumerate(self.transforms):
+            z[:, k] = transform.forward(target[:, k])
+        return z
+
+    def fill(self, z, offsets):
+        """Return transformed targets with gaps filled from what came before."""
+        if not np.isnan(z).any():
+            return z
+        filled = np.empty_like(z)
+        carry_forward(z, offsets, self.plan.season, filled)
+        return filled
+
+    def _moved(self, filled, offsets):
+        if not self.plan.difference:
+            return filled
+        moved = np.empty_like(filled)
+        moved[1:] = filled[1:] - filled[:-1]
+        moved[offsets[:-1][np.diff(offsets) > 0]] = np.nan
+        return moved
+
+    def read(self, panel):
+        """Return the rows of a panel."""
+        z = self.transform(panel.target)
+        filled = self.fill(z, panel.offsets)
+        moved = self._moved(filled, panel.offsets)
+        ahead = self.ahead_standard(panel.ahead)
+        next_ahead = np.full((z.shape[0], ahead.shape[1]), np.nan, dtype=z.dtype)
+        if ahead.shape[1]:
+            # Row t of the network's input goes with what is known of row t + 1.
+            place = np.arange(z.shape[0]) - np.repeat(panel.offsets[:-1], panel.lengths)
+            source = np.repeat(panel.ahead_offsets[:-1], panel.lengths) + place + 1
+            inside = source < np.repeat(panel.ahead_offsets[1:], panel.lengths)
+            next_ahead[inside] = ahead[source[inside]]
+        past = self.past_standard(panel.past)
+        values = np.concatenate(
+            [
+                moved,
+                np.isnan(z[:, self.target_gaps]),
+                past,
+                np.isnan(past[:, self.past_gaps]),
+                next_ahead,
+            ],
+            axis=1,
+            dtype=z.dtype,
+        )
+        return Rows(
+            np.ascontiguousarray(values),
+            z,
+            np.ascontiguousarray(filled),
+            np.ascontiguousarray(moved),
+            panel.offsets,
+            ahead,
+            panel.ahead_offsets,
+            self.static_standard(panel.static),
+        )
+
+    def write(self, rows, series, positions, centre):
+        """Put forecasts into the rows after places, as if they had happened.
+
+        Covariates of the past keep their last values, and count as missing where some were
+        missing in training.
+        """
+        at = rows.offsets[series] + positions
+        n_masks = int(self.target_gaps.sum())
+        n_past, n_gaps = self.past_gaps.size, int(self.past_gaps.sum())
+        first_past = self.n_targets + n_masks
+        first_ahead = first_past + n_past + n_gaps
+        for h in range(centre.shape[1]):
+            row = at + h
+            rows.z[row] = rows.filled[row] = rows.moved[row] = centre[:, h]
+            if self.plan.difference:
+                rows.moved[row] -= rows.filled[row - 1]
+            rows.values[row, : self.n_targets] = rows.moved[row]
+            rows.values[row, self.n_targets : first_past] = 0
+            rows.values[row, first_past : first_past + n_past] = rows.values[
+                row - 1, first_past : first_past + n_past
+            ]
+            rows.values[row, first_past + n_past : first_ahead] = 1
+            rows.values[row, first_ahead:] = self._next_ahead(rows, series, positions + h)
+
+    def _next_ahead(self, rows, series, positions):
+        source = rows.ahead_offsets[series] + positions + 1
+        inside = source < rows.ahead_offsets[series + 1]
+        result = np.full((series.size, rows.ahead.shape[1]), np.nan, dtype=rows.values.dtype)
+        result[inside] = rows.ahead[source[inside]]
+        return result
+
+    def constants(self, rows, series, positions, horizon):
+        """Return what accompanies each step of a window.
+
+        What does not change, and the covariates known ahead beyond the first step to forecast.
+        """
+        dtype = rows.values.dtype
+        parts = [rows.static[series]]
+        if self.n_known and horizon > 1:
+            known = rows_ahead(
+                rows.ahead[:, : self.n_known],
+                rows.ahead_offsets,
+                series,
+                positions + 1,
+                horizon - 1,
+            )
+            parts.append(np.nan_to_num(known.reshape(series.size, -1)))
+        return np.ascontiguousarray(np.concatenate(parts, axis=1), dtype=dtype)
+
+    # ------------------------------------------------------------------- frame
+
+    def _measure(self, moved, ends, n_known):
+        level = np.empty((ends.size, self.n_targets), dtype=moved.dtype)
+        scale = np.empty_like(level)
+        measure(moved, ends, n_known, self.plan.season, level, scale)
+        # What is left of a subtraction of equal numbers is no movement.
+        scale[scale <= 16 * np.finfo(scale.dtype).eps * np.abs(level)] = 0
+        return level.astype(np.float64), scale.astype(np.float64)
+
+    def frame(self, rows, ends, n_known, horizon):
+        """Return what normalises the windows that end at some rows.
+
+        Parameters
+        ----------
+        rows : Rows
+            The rows.
+        ends, n_known : ndarray of int64 of shape (n,)
+            The row after each window, and how many rows before it are known.
+        horizon : int
+            Steps of the base.
+
+        Returns
+        -------
+        frame : Frame
+            The frame.
+        """
+        n, plan = ends.size, self.plan
+        usual = np.broadcast_to(self.usual_unit, (n, self.n_targets))
+        if plan.scaling == "window":
+            shift, scale = self._measure(rows.moved, ends, n_known)
+            usual = np.where(self.in_proportion, self.usual_unit * np.abs(shift), usual)
+            spread = np.where(n_known[:, np.newaxis] > 1 + plan.difference, scale, usual)
+        elif plan.scaling == "standard":
+            shift = np.broadcast_to(self.target_standard.mean, (n, self.n_targets))
+            spread = scale = np.broadcast_to(self.target_standard.scale, (n, self.n_targets))
+        else:
+            shift = np.zeros((n, self.n_targets))
+            spread = scale = np.ones((n, self.n_targets))
+        gain = np.divide(1.0, scale, out=np.zeros(scale.shape), where=scale > 0)
+        base = self._base(rows, ends, n_known, horizon, shift)
+        return Frame(np.ascontiguousarray(shift), gain, base, np.array(scale), np.array(spread))
+
+    def _base(self, rows, ends, n_known, horizon, shift):
+        """Return the forecast to correct: the last season come again, or the level."""
+        plan = self.plan
+        base = np.empty((ends.size, horizon, self.n_targets), dtype=rows.values.dtype)
+        if plan.difference:
+            last = rows.filled[ends - 1].astype(np.float64)[:, np.newaxis]
+            if plan.seasonal is None or plan.season == 1:
+                return np.repeat(last, horizon, axis=1)
+            repeat_season(rows.moved, ends, n_known - 1, plan.season, base)
+            return last + np.nan_to_num(base.astype(np.float64)).cumsum(axis=1)
+        if plan.seasonal is None:
+            return np.repeat(shift[:, np.newaxis], horizon, axis=1)
+        repeat_season(rows.filled, ends, n_known, plan.season, base)
+        return base.astype(np.float64)

@@ -1,0 +1,278 @@
+"""The forecasting model: normalised windows in, forecasts and their spread out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skrnn.forecasting.channels import Channels
+from skrnn.forecasting.normalisation import (
+    Transform,
+    fit_transform,
+    measure,
+    repeat_season,
+)
+from skrnn.forecasting.windows import Windows, all_origins, rows_ahead
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the model is to be, all choices made.
+
+    Attributes
+    ----------
+    horizon : int
+        Steps that the network gives at once.
+    lookback : int
+        Rows that it reads.
+    season : int
+        Rows of a season; 1 where there is none.
+    scaling : {"window", "standard", None}
+        Whose level and scale normalise a window.
+    seasonal : {"naive", None}
+        What the network corrects: the last season come again, or the level.
+    transform : {None, "log", "box-cox", "auto"}
+        How values are bent.
+    difference : {0, 1}
+        Whether the network reads and gives changes.
+    segment : int
+        Rows that make a step of the network.
+    levels : tuple of float or None
+        Quantiles that the network gives, rising, 0.5 among them; None is one number.
+    """
+
+    horizon: int
+    lookback: int
+    season: int = 1
+    scaling: str | None = "window"
+    seasonal: str | None = "naive"
+    transform: str | None = None
+    difference: int = 0
+    segment: int = 1
+    levels: tuple | None = None
+
+    @property
+    def memory(self):
+        """Rows of history that a forecast depends on."""
+        return max(self.lookback, self.season) + self.difference
+
+
+@dataclass(frozen=True, eq=False)
+class Forecasts:
+    """Forecasts from some places, on the scale on which the model works.
+
+    Attributes
+    ----------
+    centre : ndarray of shape (n, horizon, n_targets)
+        The point forecasts, transformed.
+    spread : ndarray of shape (n, n_targets)
+        The unit of errors.
+    quantiles : ndarray of shape (n, horizon, n_targets, n_levels) or None
+        Those of the network, transformed and in rising order.
+    transforms : list of Transform
+        How each target was bent.
+    """
+
+    centre: np.ndarray
+    spread: np.ndarray
+    quantiles: np.ndarray | None
+    transforms: list
+
+    def point(self):
+        """Return the point forecasts in the units of the series."""
+        return self.back(self.centre)
+
+    def back(self, values):
+        """Undo the transforms of values whose third axis is that of the targets."""
+        if all(transform.power is None for transform in self.transforms):
+            return values
+        result = np.empty_like(values)
+        for k, transform in enumerate(self.transforms):
+            result[:, :, k] = transform.inverse(values[:, :, k])
+        return result
+
+    def errors(self, actual):
+        """Return the errors of the point forecasts in units of the spread; NaN where unknown.
+
+        Parameters
+        ----------
+        actual : ndarray of shape (n, horizon, n_targets)
+            What happened, transformed.
+        """
+        unit = np.where(self.spread > 0, self.spread, np.nan)[:, np.newaxis]
+        return (actual - self.centre) / unit
+
+
+class Model:
+    """A network with its normalisation, fitted on a panel.
+
+    Parameters
+    ----------
+    plan : Plan
+        What it is to be.
+    regressor : WindowRegressor
+        The network, not fitted yet, or to be trained further.
+    """
+
+    def __init__(self, plan, regressor):
+        self.plan = plan
+        self.regressor = regressor
+
+    # --------------------------------------------------------------------- fit
+
+    def fit(self, panel, *, n_held_out=None, owner=None):
+        """Fit normalisation and network.
+
+        Parameters
+        ----------
+        panel : Panel
+            The series.
+        n_held_out : ndarray of int64 or None
+            Rows at the end of each series that only watch the training.
+        owner : tuple or None
+            Who hears of the epochs; see `WindowRegressor.fit_windows`.
+
+        Returns
+        -------
+        self : Model
+            The fitted model.
+        """
+        plan, lengths = self.plan, panel.lengths
+        n_seen = lengths if n_held_out is None else lengths - n_held_out
+        self.fit_normalisation(panel if n_held_out is None else panel.truncated(n_seen))
+        rows = self.channels.read(panel)
+        shortest = min(plan.memory, plan.season + 1 + plan.difference)
+        series, positions = all_origins(n_seen, np.maximum(shortest, 2))
+        seen = self._examples(rows, series, positions, n_seen)
+        if len(seen[0]) == 0:
+            raise ValueError(
+                "There is nothing to learn from: no series moves, or none has two values. A "
+                "forecaster needs at least one series with a value to forecast after some history."
+            )
+        watched = None
+        if n_held_out is not None:
+            series, positions = all_origins(lengths, n_seen)
+            watched = self._examples(rows, series, positions, lengths)
+            watched = watched if len(watched[0]) else None
+        self.regressor.fit_windows(*seen, watched, owner=owner)
+        return self
+
+    def fit_normalisation(self, panel):
+        """Fit transforms, channels and the unit of series that are too short to have one."""
+        plan = self.plan
+        transforms = [
+            fit_transform(plan.transform, panel.target[:, k], panel.offsets, f"target {k}")
+            for k in range(panel.target.shape[1])
+        ]
+        self.channels = Channels(transforms, plan).fit(panel)
+        return self
+
+    def _examples(self, rows, series, positions, lengths):
+        """Return windows and normalised targets of places; those that teach nothing left out."""
+        windows, frame = self._windows(rows, series, positions, self.plan.horizon)
+        actual = rows_ahead(rows.z, rows.offsets, series, positions, self.plan.horizon)
+        late = (
+            positions[:, np.newaxis] + np.arange(self.plan.horizon) >= lengths[series, np.newaxis]
+        )
+        actual[late] = np.nan
+        if self.plan.difference:
+            before = rows.filled[rows.offsets[series] + positions - 1][:, np.newaxis]
+            base = np.concatenate([before, frame.base], axis=1)
+            joined = np.concatenate([before, actual], axis=1)
+            target = np.diff(joined - base, axis=1)
+        else:
+            target = actual - frame.base
+        moving = np.where(frame.scale > 0, frame.scale, np.nan)[:, np.newaxis]
+        target = (target / moving).reshape(len(windows), -1)
+        if self.plan.levels is not None:
+            target = np.repeat(target, len(self.plan.levels), axis=1)
+        kept = np.flatnonzero(np.isfinite(target).any(axis=1))
+        target = np.ascontiguousarray(target[kept], dtype=rows.values.dtype)
+        return windows.take(kept), target
+
+    # ---------------------------------------------------------------- forecast
+
+    def forecast(self, panel, series, positions, horizon):
+        """Forecast from places in series.
+
+        Parameters
+        ----------
+        panel : Panel
+            The series; what is known ahead reaches as far as it is needed.
+        series, positions : ndarray of int64 of shape (n,)
+            The places: which series, and how many of its rows are known.
+        horizon : int
+            Steps to forecast, any number.
+
+        Returns
+        -------
+        forecasts : Forecasts
+            One row a place.
+        """
+        rows = self.channels.read(panel)
+        block = self.plan.horizon
+        if horizon <= block:
+            return self._block(rows, series, positions, horizon)
+        parts, n_blocks = [], -(-horizon // block)
+        rows, series, positions = rows.with_room(
+            series, positions, self.plan.memory, n_blocks * block
+        )
+        for number in range(n_blocks):
+            wanted = min(block, horizon - number * block)
+            parts.append(self._block(rows, series, positions + number * block, wanted))
+            if number + 1 < n_blocks:
+                self.channels.write(rows, series, positions + number * block, parts[-1].centre)
+        quantiles = None
+        if self.plan.levels is not None:
+            quantiles = np.concatenate([part.quantiles for part in parts], axis=1)
+        return Forecasts(
+            np.concatenate([part.centre for part in parts], axis=1),
+            parts[0].spread,
+            quantiles,
+            self.channels.transforms,
+        )
+
+    def actual(self, panel, series, positions, horizon):
+        """Return what happened after places, transformed, NaN where it is not known."""
+        return rows_ahead(
+            self.channels.transform(panel.target), panel.offsets, series, positions, horizon
+        )
+
+    def _block(self, rows, series, positions, horizon):
+        windows, frame = self._windows(rows, series, positions, horizon)
+        raw = self.regressor.raw(windows).astype(np.float64)
+        n_levels = 1 if self.plan.levels is None else len(self.plan.levels)
+        raw = raw.reshape(len(windows), self.plan.horizon, -1, n_levels)[:, :horizon]
+        if self.plan.difference:
+            raw = raw.cumsum(axis=1)
+        # One that cannot be told apart from rounding is taken for the median of the others.
+        bent = frame.base[..., np.newaxis] + frame.scale[:, np.newaxis, :, np.newaxis] * raw
+        if self.plan.levels is None:
+            return Forecasts(bent[..., 0], frame.spread, None, self.channels.transforms)
+        bent.sort(axis=3)
+        middle = self.plan.levels.index(0.5)
+        return Forecasts(
+            np.ascontiguousarray(bent[..., middle]), frame.spread, bent, self.channels.transforms
+        )
+
+    def _windows(self, rows, series, positions, horizon):
+        """Return the windows before places and the frames of what follows."""
+        ends = rows.offsets[series] + positions
+        n_known = np.minimum(positions, self.plan.memory)
+        n_read = np.minimum(positions, self.plan.lookback)
+        frame = self.channels.frame(rows, ends, n_known, horizon)
+        constants = self.channels.constants(rows, series, positions, self.plan.horizon)
+        dtype = rows.values.dtype
+        return (
+            Windows(
+                rows.values,
+                ends,
+                n_read,
+                frame.shift.astype(dtype),
+                frame.gain.astype(dtype),
+                constants,
+                self.plan.segment,
+            ),
+            frame,
+        )
