@@ -11,7 +11,7 @@ from skrnn.forecasting.frequency import (
     infer_frequency,
     integer_step,
 )
-from skrnn.forecasting.lines import IntegerLine, OffLineError, PeriodLine, line_of
+from skrnn.forecasting.lines import CalendarLine, IntegerLine, OffLineError, PeriodLine, line_of
 from skrnn.sequences import label
 
 _HOUR = pd.Timedelta(hours=1)
@@ -101,30 +101,6 @@ class Clock:
         first = self.line.ordinals(other.at(np.arange(len(other.starts)), 0))
         return replace(self, starts=np.concatenate([self.starts, first]))
 
-    def check_like(self, trained):
-        """Check that these times are of the kind of those of training.
-
-        Parameters
-        ----------
-        trained : Clock
-            That of the training series.
-        """
-        if self.line.kind != trained.line.kind:
-            raise ValueError(
-                f"The index of X holds {self.line.kind}, but that of fit held "
-                f"{trained.line.kind}. {_CONVERSIONS[trained.line.kind]}"
-            )
-        if str(self.tz) != str(trained.tz):
-            raise ValueError(
-                f"The times of X are in the time zone {self.tz}, but those of fit in "
-                f"{trained.tz}. {_zone_fix(self.tz, trained.tz)}"
-            )
-        if self.freq != trained.freq:
-            raise ValueError(
-                f"X has the frequency {self.freq_name!r}, but fit had {trained.freq_name!r}. "
-                "A forecaster knows one frequency; fit another for the other."
-            )
-
 
 _CONVERSIONS = {
     "integers": "Number the rows with X.reset_index(drop=True).",
@@ -166,11 +142,20 @@ def read_clock(index, offsets, freq=None, like=None, name_of=None):
     """
     check_index_kind(index)
     _check_rising(index, offsets, name_of)
-    freq = _frequency(index, offsets, freq, like)
-    clock = _clock(index, offsets, freq, name_of)
-    if like is not None:
-        clock.check_like(like)
-    return clock
+    if like is None:
+        return _clock(index, offsets, _frequency(index, offsets, freq), name_of)
+    _check_kind(index, like)
+    if isinstance(index, pd.PeriodIndex):
+        _check_frequency(index.freq, like)
+    line = None
+    if isinstance(like.line, CalendarLine) and like.line.unit == index.unit:
+        line = like.line  # whose dates are laid out already
+    try:
+        return _clock(index, offsets, like.freq, name_of, line)
+    except ValueError:
+        if not _is_integers(index) and np.diff(offsets).max() >= 3:
+            _check_frequency(_frequency(index, offsets, None), like)
+        raise
 
 
 def _check_rising(index, offsets, name_of):
@@ -194,12 +179,11 @@ def _check_rising(index, offsets, name_of):
     )
 
 
-def _frequency(index, offsets, freq, like):
+def _frequency(index, offsets, freq):
     """Return the offset or the step of integers, from the first source that says it."""
     if _is_integers(index):
         if freq is None:
-            is_known = like is not None and isinstance(like.line, IntegerLine)
-            return like.freq if is_known else integer_step(index, offsets)
+            return integer_step(index, offsets)
         if isinstance(freq, bool) or not isinstance(freq, (int, np.integer)) or freq < 1:
             raise ValueError(
                 f"freq={freq!r} was passed, but the index of X holds whole numbers: freq must be "
@@ -207,7 +191,7 @@ def _frequency(index, offsets, freq, like):
             )
         return int(freq)
     if isinstance(index, pd.PeriodIndex):
-        if freq is not None and pd.PeriodIndex([], freq=freq).freq != index.freq:
+        if freq is not None and not _means(freq, index.freq):
             raise ValueError(
                 f"freq={freq!r} was passed, but the index of X holds periods of "
                 f"{index.freqstr!r}. Leave freq at None, or convert with X.resample(...)."
@@ -215,21 +199,58 @@ def _frequency(index, offsets, freq, like):
         return index.freq
     if freq is not None:
         return as_offset(freq)
-    if like is not None and like.line.kind == "time stamps":
-        return like.freq
     if len(offsets) == 2 and index.freq is not None:
         return index.freq
     return infer_frequency(index, offsets)
 
 
-def _clock(index, offsets, freq, name_of):
+def _means(freq, periods):
+    """Tell whether a name of a frequency stands for that of periods."""
+    for parse in (lambda name: pd.PeriodIndex([], freq=name).freq, as_offset):
+        try:
+            if parse(freq) == periods:
+                return True
+        except (ValueError, TypeError):
+            continue
+    return False
+
+
+def _check_kind(index, like):
+    """Check that an index is of the kind and in the time zone of that of fit."""
+    kind = "time stamps"
+    if _is_integers(index):
+        kind = IntegerLine.kind
+    elif isinstance(index, pd.PeriodIndex):
+        kind = PeriodLine.kind
+    if kind != like.line.kind:
+        raise ValueError(
+            f"The index of X holds {kind}, but that of fit held {like.line.kind}. "
+            f"{_CONVERSIONS[like.line.kind]}"
+        )
+    tz = getattr(index, "tz", None)
+    if str(tz) != str(like.tz):
+        raise ValueError(
+            f"The times of X are in the time zone {tz}, but those of fit in {like.tz}. "
+            f"{_zone_fix(tz, like.tz)}"
+        )
+
+
+def _check_frequency(freq, like):
+    if freq != like.freq:
+        raise ValueError(
+            f"X has the frequency {freq.freqstr!r}, but fit had {like.freq_name!r}. A forecaster "
+            "knows one frequency; fit another for the other."
+        )
+
+
+def _clock(index, offsets, freq, name_of, line=None):
     try:
         if _is_integers(index):
             line, stride = IntegerLine(), freq
         elif isinstance(index, pd.PeriodIndex):
             line, stride = PeriodLine(freq), freq.n
         else:
-            line, stride = line_of(index, freq)
+            line, stride = line_of(index, freq, line)
         ordinals = line.ordinals(index)
     except OffLineError as error:
         row = error.position

@@ -86,7 +86,7 @@ class Encoding:
 def _indicators(column, categories):
     """Return 1 where a value is the category of the column; -1 in rows without a value."""
     missing = column.isna().to_numpy(dtype=bool)
-    codes = categories.get_indexer(pd.Index(column.array).astype(categories.dtype))
+    codes = categories.get_indexer(pd.Index(column.to_numpy(dtype=object)))
     indicators = (codes[:, np.newaxis] == np.arange(len(categories))).astype(np.int8)
     indicators[missing] = -1
     return indicators

@@ -135,9 +135,9 @@ class CalendarLine:
         """Return the int64 ordinals of a DatetimeIndex."""
         wall = _wall_times(index, self.unit)
         dates = wall if _keeps_hours(self.base) else wall.normalize()
-        grid, zero = _grid(
-            self.base, self.origin, int(dates.year.min()), int(dates.year.max()), self.unit
-        )
+        first, last = dates.min(), dates.max()
+        first_year = int(first.year) if first < self.origin else None
+        grid, zero = _grid(self.base, self.origin, first_year, int(last.year), self.unit)
         numbers = grid.get_indexer(dates)
         if (numbers < 0).any():
             raise OffLineError(int((numbers < 0).argmax()))
@@ -155,13 +155,15 @@ class CalendarLine:
         return _localise(pd.DatetimeIndex(stamps.view(f"M8[{self.unit}]")), self.tz)
 
 
-def line_of(index, freq):
+def line_of(index, freq, calendar=None):
     """Return the line on which the labels of an index lie, and the stride of its rows.
 
     Parameters
     ----------
     index : DatetimeIndex
     freq : DateOffset
+    calendar : CalendarLine, default=None
+        One of this frequency, to be used instead of a new one.
 
     Returns
     -------
@@ -180,7 +182,7 @@ def line_of(index, freq):
         if step % pd.Timedelta(1, unit=unit):
             unit = "ns"
         return FixedLine(unit, index.tz), int(step // pd.Timedelta(1, unit=unit))
-    return CalendarLine.through(index, freq.base), freq.n * _UNITS_A_DAY[index.unit]
+    return calendar or CalendarLine.through(index, freq.base), freq.n * _UNITS_A_DAY[index.unit]
 
 
 def _wall_times(index, unit):
@@ -203,10 +205,10 @@ def _keeps_hours(base):
 
 @lru_cache(maxsize=16)
 def _grid(base, origin, first_year, last_year, unit):
-    """Return all dates of these years, and the place of the origin among them."""
+    """Return the dates of these years and the origin's place in them; None begins with it."""
     end = pd.Timestamp(max(last_year, origin.year) + 1, 1, 1)
     grid = pd.date_range(origin, end, freq=base, unit=unit)
-    if first_year >= origin.year:
+    if first_year is None:
         return grid, 0
     before = pd.date_range(origin, pd.Timestamp(first_year, 1, 1), freq=-base, unit=unit)[:0:-1]
     return before.append(grid), len(before)

@@ -64,6 +64,8 @@ def read_series(X, *, target=None, known_future=None, static=None, freq=None, li
         Naming the series, column and time that is wrong, and what to do.
     """
     series_set = _read(X, target, known_future, static, freq, like)
+    if like is None:
+        _check_is_no_column(series_set)
     _check_has_values(series_set)
     return series_set
 
@@ -420,6 +422,17 @@ def describe_cell(series_set, row, column):
         name = schema.encoding.names[schema.encoding.owners[column]]
         parts.append(f"in column {label(name)}")
     return ", ".join(parts)
+
+
+def _check_is_no_column(series_set):
+    """Refuse a single series passed as a column, which reads as many series of one step."""
+    n_series, form = len(series_set), series_set.form
+    if n_series > 1 and not form.is_pandas and series_set.lengths.max() == 1:
+        raise ValueError(
+            f"X holds {n_series} series of one step each, as a 2-D array has one series a row. "
+            "For one series of many steps pass X.ravel() or X[:, 0]; for one of many columns "
+            "X[np.newaxis] or a DataFrame."
+        )
 
 
 def _check_has_values(series_set):

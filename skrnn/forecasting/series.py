@@ -256,7 +256,22 @@ class SeriesSet:
                 f"{_describe_keys(newer)} cannot be appended to {_describe_keys(self)}: new rows "
                 "are matched by key. Pass them in the layout of the history."
             )
+        if self.form.is_pandas != newer.form.is_pandas or self.form.is_list != newer.form.is_list:
+            raise ValueError(
+                "Newer rows of many series must come in the layout of the history, so that their "
+                "series can be told."
+            )
+        if not self._is_keyed and len(self) != len(newer):
+            raise ValueError(
+                f"X has newer rows of {len(newer)} series, but the history has {len(self)}, which "
+                "are matched by position. Pass all of them in the same order."
+            )
         return self.keys.get_indexer(newer.keys)
+
+    @property
+    def _is_keyed(self):
+        """Whether the keys are the caller's, not only positions."""
+        return self.form.is_pandas and not self.form.is_list
 
     def _check_follows(self, newer, positions):
         here = np.flatnonzero(positions >= 0)
