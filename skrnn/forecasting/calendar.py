@@ -113,9 +113,9 @@ def _phase(times, name):
         "time_of_day": lambda: seconds / 86_400,
         "hour": lambda: times.hour / 24,
         "minute": lambda: times.minute / 60,
-        "weekday": lambda: times.weekday / 7,
+        "weekday": lambda: times.day_of_week / 7,
         "day_of_month": lambda: (times.day - 1) / times.days_in_month,
-        "day_of_year": lambda: (times.dayofyear - 1) / (365 + times.is_leap_year),
+        "day_of_year": lambda: (times.day_of_year - 1) / (365 + times.is_leap_year),
         "month": lambda: (times.month - 1) / 12,
         "quarter": lambda: (times.quarter - 1) / 4,
     }

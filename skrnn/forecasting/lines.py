@@ -86,7 +86,7 @@ class WallLine:
     def ordinals(self, index):
         """Return the int64 ordinals of a DatetimeIndex."""
         if self.weekday is not None:
-            off = np.asarray(index.weekday != self.weekday)
+            off = np.asarray(index.day_of_week != self.weekday)
             if off.any():
                 raise OffLineError(int(off.argmax()))
         return _wall_times(index, self.unit).asi8
