@@ -324,7 +324,7 @@ def test_zones_unlike_those_of_fit_say_how_to_convert():
 
 def test_periods_unlike_those_of_fit():
     trained = lone(pd.period_range("2024", periods=9, freq="M"))
-    with pytest.raises(ValueError, match="'Q-DEC|QE-DEC', but fit had"):
+    with pytest.raises(ValueError, match="'Q-DEC', but fit had 'M'"):
         lone(pd.period_range("2024", periods=9, freq="Q"), like=trained)
 
 

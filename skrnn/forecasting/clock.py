@@ -51,7 +51,7 @@ class Clock:
     @property
     def freq_name(self):
         """Name of the frequency, as pandas writes it."""
-        return getattr(self.freq, "freqstr", None) or str(self.freq)
+        return _name_of_frequency(self.freq, isinstance(self.line, PeriodLine))
 
     def at(self, series, rows):
         """Return the times of given rows of given series, which may lie after their end.
@@ -146,7 +146,7 @@ def read_clock(index, offsets, freq=None, like=None, name_of=None):
         return _clock(index, offsets, _frequency(index, offsets, freq), name_of)
     _check_kind(index, like)
     if isinstance(index, pd.PeriodIndex):
-        _check_frequency(index.freq, like)
+        _check_frequency(index.freq, like, is_period=True)
     line = None
     if isinstance(like.line, CalendarLine) and like.line.unit == index.unit:
         line = like.line  # whose dates are laid out already
@@ -235,12 +235,19 @@ def _check_kind(index, like):
         )
 
 
-def _check_frequency(freq, like):
+def _check_frequency(freq, like, is_period=False):
     if freq != like.freq:
         raise ValueError(
-            f"X has the frequency {freq.freqstr!r}, but fit had {like.freq_name!r}. A forecaster "
-            "knows one frequency; fit another for the other."
+            f"X has the frequency {_name_of_frequency(freq, is_period)!r}, but fit had "
+            f"{like.freq_name!r}. A forecaster knows one frequency; fit another for the other."
         )
+
+
+def _name_of_frequency(freq, is_period):
+    """Name a frequency as pandas does: months are 'M' as periods, 'ME' as their ends."""
+    if is_period:
+        return pd.PeriodIndex.from_ordinals(np.zeros(0, np.int64), freq=freq).freqstr
+    return getattr(freq, "freqstr", None) or str(freq)
 
 
 def _clock(index, offsets, freq, name_of, line=None):
@@ -298,7 +305,7 @@ def _how_to_fill(clock, name_of):
     if clock.line.kind == "time stamps":
         fill = f"asfreq({clock.freq_name!r})"
     elif clock.line.kind == "periods":
-        fill = "resample(X.index.freq).asfreq()" if name_of is None else "resample(freq).asfreq()"
+        fill = f"resample({clock.freq_name!r}).asfreq()"
     else:
         fill = f"reindex(range(first, last + 1, {clock.stride}))"
     if name_of is None:
