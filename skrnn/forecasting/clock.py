@@ -11,8 +11,14 @@ from skrnn.forecasting.frequency import (
     infer_frequency,
     integer_step,
 )
-from skrnn.forecasting.lines import CalendarLine, IntegerLine, OffLineError, PeriodLine, line_of
-from skrnn.sequences import label
+from skrnn.forecasting.lines import (
+    CalendarLine,
+    IntegerLine,
+    OffLineError,
+    PeriodLine,
+    line_of,
+    show_time,
+)
 
 _HOUR = pd.Timedelta(hours=1)
 
@@ -169,13 +175,13 @@ def _check_rising(index, offsets, name_of):
     place = _place(offsets, row, name_of)
     if steps[row] == 0:
         raise ValueError(
-            f"The time {_show(index[row])} occurs twice{place}. The rows are duplicates: keep one, "
+            f"The time {show_time(index[row])} occurs twice{place}. The rows are duplicates: keep one, "
             "for example with X[~X.index.duplicated()], or merge them with groupby."
             f"{_summer_time_hint(index)}"
         )
     raise ValueError(
-        f"The times{place} are not sorted: {_show(index[row + 1])} comes after "
-        f"{_show(index[row])}. Sort them with X.sort_index()."
+        f"The times{place} are not sorted: {show_time(index[row + 1])} comes after "
+        f"{show_time(index[row])}. Sort them with X.sort_index()."
     )
 
 
@@ -262,7 +268,7 @@ def _clock(index, offsets, freq, name_of, line=None):
     except OffLineError as error:
         row = error.position
         raise ValueError(
-            f"The time {_show(index[row])}{_place(offsets, row, name_of)} does not belong to the "
+            f"The time {show_time(index[row])}{_place(offsets, row, name_of)} does not belong to the "
             f"frequency {freq.freqstr!r}. All series need one frequency: set the right one with "
             "freq=, or bring X to it with X.asfreq(...) or X.resample(...)."
         ) from error
@@ -288,15 +294,14 @@ def _check_steps(clock, index, ordinals, offsets, name_of):
     place = _place(offsets, row, name_of)
     if steps[row] % clock.stride == 0:
         raise ValueError(
-            f"The index has a gap{place}: {_show(missing)} is missing, {_show(index[row])} is "
-            f"followed by {_show(index[row + 1])} (frequency {clock.freq_name!r}"
-            f"{'' if name_of is None else ' of the series'}). A value may be missing, its row may "
-            f"not. {_how_to_fill(clock, name_of)}{_summer_time_hint(index, steps[row], clock)}"
+            f"The index has a gap{place}: {show_time(missing)} is missing, {show_time(index[row])} is "
+            f"followed by {show_time(index[row + 1])} (frequency {clock.freq_name!r}). "
+            f"A value may be missing, its row may not. {_how_to_fill(clock, name_of)}{_summer_time_hint(index, steps[row], clock)}"
         )
     raise ValueError(
         f"The times{place} do not follow the frequency {clock.freq_name!r}: "
-        f"{_show(index[row])} is followed by {_show(index[row + 1])} instead of "
-        f"{_show(missing)}. All series need one frequency: set it with freq=, or bring X to it "
+        f"{show_time(index[row])} is followed by {show_time(index[row + 1])} instead of "
+        f"{show_time(missing)}. All series need one frequency: set it with freq=, or bring X to it "
         "with X.asfreq(...) or X.resample(...)."
     )
 
@@ -335,8 +340,4 @@ def _is_integers(index):
 def _place(offsets, row, name_of):
     if name_of is None:
         return ""
-    return f" of series {name_of(int(np.searchsorted(offsets, row, side='right')) - 1)}"
-
-
-def _show(time):
-    return label(time) if isinstance(time, (int, np.integer)) else str(time)
+    return f" in series {name_of(int(np.searchsorted(offsets, row, side='right')) - 1)}"

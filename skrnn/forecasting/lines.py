@@ -185,6 +185,20 @@ def line_of(index, freq, calendar=None):
     return calendar or CalendarLine.through(index, freq.base), freq.n * _UNITS_A_DAY[index.unit]
 
 
+def show_time(time):
+    """Show a time in a message, a day without its hours.
+
+    Parameters
+    ----------
+    time : Timestamp, Period or int
+
+    Returns
+    -------
+    str
+    """
+    return str(time).removesuffix(" 00:00:00")
+
+
 def _wall_times(index, unit):
     index = index.as_unit(unit)
     return index if index.tz is None else index.tz_localize(None)

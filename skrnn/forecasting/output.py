@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from skrnn.forecasting.lines import show_time
 from skrnn.forecasting.series import show_key
 from skrnn.layouts import plain_input
 from skrnn.sequences import as_float, label
@@ -225,7 +226,7 @@ def _read_future_frame(X_future, series_set, horizon):
         raise ValueError(
             f"X_future has no row for {_describe_step(series_set, i, step)}, so that the column "
             f"{label(names[0])} is missing there. A forecast of {horizon} step(s) needs every "
-            f"time up to {_show(series_set.clock.at(i, series_set.lengths[i] + horizon - 1)[0])}; "
+            f"time up to {show_time(series_set.clock.at(i, series_set.lengths[i] + horizon - 1)[0])}; "
             f"future_frame({horizon}) returns the index."
         )
     chosen = X_future[names].iloc[rows.ravel()]
@@ -283,7 +284,7 @@ def _check_no_duplicates(index):
     if repeated.any():
         time = index[int(repeated.argmax())]
         raise ValueError(
-            f"X_future has two rows for {show_key(time) if index.nlevels > 1 else _show(time)}. "
+            f"X_future has two rows for {show_key(time) if index.nlevels > 1 else show_time(time)}. "
             "Keep one."
         )
 
@@ -333,11 +334,7 @@ def _describe_step(series_set, i, step):
     where = "" if series_set.keys is None else f" of series {series_set.name_of(i)}"
     if not series_set.form.is_pandas:
         return f"step {step}{where}"
-    return f"{_show(series_set.future(i, step + 1)[-1])}{where}"
-
-
-def _show(time):
-    return str(time)
+    return f"{show_time(series_set.future(i, step + 1)[-1])}{where}"
 
 
 def _squeezed(array, form):

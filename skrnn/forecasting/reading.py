@@ -7,6 +7,7 @@ import pandas as pd
 
 from skrnn.forecasting.clock import counting_clock, read_clock
 from skrnn.forecasting.columns import Encoding, Schema, divide_columns, is_one_label, named_columns
+from skrnn.forecasting.lines import show_time
 from skrnn.forecasting.series import Form, SeriesSet, show_key
 from skrnn.forecasting.static import StaticTable, read_static_columns
 from skrnn.layouts import is_scalar, plain_input, true_lengths
@@ -195,7 +196,7 @@ def _is_array_of_series(X):
 
 def _array_table(values, offsets, form):
     keys = None if form.is_lone else pd.RangeIndex(len(offsets) - 1)
-    values = contiguous(values, values.dtype)
+    values = np.array(values, order="C")  # the caller may change his later
     frame = pd.DataFrame(values, copy=False)
     return _Table(frame, offsets, None, keys, form, is_named=False, values=values)
 
@@ -414,7 +415,7 @@ def describe_cell(series_set, row, column):
         parts.append(f"in series {series_set.name_of(i)}")
     step = row - int(series_set.offsets[i])
     if series_set.form.is_pandas:
-        parts.append(f"at {series_set.clock.at(i, step)[0]}")
+        parts.append(f"at {show_time(series_set.clock.at(i, step)[0])}")
     else:
         parts.append(f"at step {step}")
     if series_set.values.shape[1] > 1 or series_set.schema.is_named:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from skrnn.forecasting.clock import Clock
+from skrnn.forecasting.lines import show_time
 from skrnn.sequences import label, lengths_to_offsets
 
 
@@ -288,8 +289,8 @@ class SeriesSet:
         problem = "overlap with" if rows[wrong] < self.lengths[i] else "leave a gap after"
         where = "" if self.keys is None else f" of series {self.name_of(i)}"
         raise ValueError(
-            f"The new rows{where} {problem} the history: they begin at {first[wrong]}, but the "
-            f"history continues at {expected}. Pass the rows from there on, without a gap."
+            f"The new rows{where} {problem} the history: they begin at {show_time(first[wrong])}, but "
+            f"the history continues at {show_time(expected)}. Pass the rows from there on, without a gap."
         )
 
     def _grown(self, newer):
