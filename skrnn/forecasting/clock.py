@@ -175,8 +175,8 @@ def _check_rising(index, offsets, name_of):
     place = _place(offsets, row, name_of)
     if steps[row] == 0:
         raise ValueError(
-            f"The time {show_time(index[row])} occurs twice{place}. The rows are duplicates: keep one, "
-            "for example with X[~X.index.duplicated()], or merge them with groupby."
+            f"The time {show_time(index[row])} occurs twice{place}. The rows are duplicates: keep "
+            "one, for example with X[~X.index.duplicated()], or merge them with groupby."
             f"{_summer_time_hint(index)}"
         )
     raise ValueError(
@@ -267,8 +267,9 @@ def _clock(index, offsets, freq, name_of, line=None):
         ordinals = line.ordinals(index)
     except OffLineError as error:
         row = error.position
+        place = _place(offsets, row, name_of)
         raise ValueError(
-            f"The time {show_time(index[row])}{_place(offsets, row, name_of)} does not belong to the "
+            f"The time {show_time(index[row])}{place} does not belong to the "
             f"frequency {freq.freqstr!r}. All series need one frequency: set the right one with "
             "freq=, or bring X to it with X.asfreq(...) or X.resample(...)."
         ) from error
@@ -294,9 +295,10 @@ def _check_steps(clock, index, ordinals, offsets, name_of):
     place = _place(offsets, row, name_of)
     if steps[row] % clock.stride == 0:
         raise ValueError(
-            f"The index has a gap{place}: {show_time(missing)} is missing, {show_time(index[row])} is "
-            f"followed by {show_time(index[row + 1])} (frequency {clock.freq_name!r}). "
-            f"A value may be missing, its row may not. {_how_to_fill(clock, name_of)}{_summer_time_hint(index, steps[row], clock)}"
+            f"The index has a gap{place}: {show_time(missing)} is missing, "
+            f"{show_time(index[row])} is followed by {show_time(index[row + 1])} (frequency "
+            f"{clock.freq_name!r}). A value may be missing, its row may not. "
+            f"{_how_to_fill(clock, name_of)}{_summer_time_hint(index, steps[row], clock)}"
         )
     raise ValueError(
         f"The times{place} do not follow the frequency {clock.freq_name!r}: "

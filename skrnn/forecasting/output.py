@@ -223,11 +223,11 @@ def _read_future_frame(X_future, series_set, horizon):
     rows = _future_rows(X_future.index, series_set, horizon)
     if (rows < 0).any():
         i, step = (int(place[0]) for place in np.nonzero(rows < 0))
+        last = show_time(series_set.future(i, horizon)[-1])
         raise ValueError(
             f"X_future has no row for {_describe_step(series_set, i, step)}, so that the column "
             f"{label(names[0])} is missing there. A forecast of {horizon} step(s) needs every "
-            f"time up to {show_time(series_set.clock.at(i, series_set.lengths[i] + horizon - 1)[0])}; "
-            f"future_frame({horizon}) returns the index."
+            f"time up to {last}; future_frame({horizon}) returns the index."
         )
     chosen = X_future[names].iloc[rows.ravel()]
     values = series_set.schema.known_encoding.encode(chosen, "X_future")
@@ -282,11 +282,9 @@ def _check_future_times(index, series_set):
 def _check_no_duplicates(index):
     repeated = index.duplicated()
     if repeated.any():
-        time = index[int(repeated.argmax())]
-        raise ValueError(
-            f"X_future has two rows for {show_key(time) if index.nlevels > 1 else show_time(time)}. "
-            "Keep one."
-        )
+        row = index[int(repeated.argmax())]
+        shown = show_key(row) if index.nlevels > 1 else show_time(row)
+        raise ValueError(f"X_future has two rows for {shown}. Keep one.")
 
 
 def _read_future_array(X_future, series_set, horizon):

@@ -289,8 +289,9 @@ class SeriesSet:
         problem = "overlap with" if rows[wrong] < self.lengths[i] else "leave a gap after"
         where = "" if self.keys is None else f" of series {self.name_of(i)}"
         raise ValueError(
-            f"The new rows{where} {problem} the history: they begin at {show_time(first[wrong])}, but "
-            f"the history continues at {show_time(expected)}. Pass the rows from there on, without a gap."
+            f"The new rows{where} {problem} the history: they begin at "
+            f"{show_time(first[wrong])}, but the history continues at {show_time(expected)}. Pass "
+            "the rows from there on, without a gap."
         )
 
     def _grown(self, newer):
