@@ -3,6 +3,7 @@
 from skrnn.cells import Cell
 from skrnn.checks import check_cell
 from skrnn.estimators import RNNClassifier, RNNRegressor
+from skrnn.forecasting import RNNForecaster
 from skrnn.plotting import GradientFlowDisplay, LossCurveDisplay
 from skrnn.preprocessing import SequenceScaler
 
@@ -13,6 +14,7 @@ __all__ = [
     "GradientFlowDisplay",
     "LossCurveDisplay",
     "RNNClassifier",
+    "RNNForecaster",
     "RNNRegressor",
     "SequenceScaler",
     "check_cell",

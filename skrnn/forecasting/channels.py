@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -10,8 +11,12 @@ from skrnn.forecasting.normalisation import carry_forward, measure, repeat_seaso
 from skrnn.forecasting.windows import all_origins, rows_ahead
 from skrnn.sequences import lengths_to_offsets
 
-# Windows from which the unit of a series of one value is told.
-_N_MEASURED = 2000
+# A window that strays from its level by this multiple of what is usual is scaled down.
+_EXTREME = 2.5
+# Series whose spreads differ by less than this factor are measured in one unit.
+_ALIKE = 3.0
+# Windows from which usual distances are told.
+_N_MEASURED = 4000
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +132,7 @@ class Frame:
     scale : ndarray of shape (n, n_targets)
         The unit of its corrections.
     spread : ndarray of shape (n, n_targets)
-        The unit of its errors: the same, or what is usual where a window has one value only.
+        The unit of its errors: the same, or what is usual where a window does not move.
     """
 
     shift: np.ndarray
@@ -135,6 +140,31 @@ class Frame:
     base: np.ndarray
     scale: np.ndarray
     spread: np.ndarray
+
+
+def _typical(values):
+    """Return the mean distance from zero of each target that is present; one where none is."""
+    distance = np.abs(values).reshape(-1, values.shape[-1])
+    total, count = np.nansum(distance, axis=0), np.isfinite(distance).sum(axis=0)
+    typical = np.divide(total, count, out=np.ones(total.size), where=count > 0)
+    typical[~(typical > 0)] = 1.0
+    return typical
+
+
+def _are_alike(z, offsets):
+    """Tell for each target whether the spreads of most series are within a small factor."""
+    alike = np.ones(z.shape[1], dtype=bool)
+    for k in range(z.shape[1]):
+        spreads = []
+        for first, last in pairwise(offsets):
+            present = z[first:last, k]
+            present = present[np.isfinite(present)].astype(np.float64)
+            spread = present.std() if present.size else 0.0
+            spreads += [spread] if spread > 0 else []
+        if spreads:
+            low, high = np.quantile(spreads, [0.1, 0.9])
+            alike[k] = high <= _ALIKE * low
+    return alike
 
 
 class Channels:
@@ -173,32 +203,39 @@ class Channels:
         self.static_standard = Standard.of(panel.static)
         self.n_known = panel.n_known
         z = self.transform(panel.target)
-        filled = self.fill(z, panel.offsets)
-        self.target_standard = Standard.of(self._moved(filled, panel.offsets))
-        self._fit_usual_unit(filled, panel)
+        self.target_standard = Standard.of(z)
+        self.is_bent = np.array([t.power is not None for t in self.transforms])
+        self.is_positive = np.nanmin(z, axis=0) >= 0
+        self.is_alike = _are_alike(z, panel.offsets)
+        self.usual_spread = self.usual_stray = np.ones(self.n_targets)
+        self.input_unit = self.target_unit = np.ones(self.n_targets)
+        self._fit_units(panel)
         return self
 
-    def _fit_usual_unit(self, filled, panel):
-        """Learn the usual scale of a window, in proportion to its level unless that is bent."""
-        series, positions = all_origins(panel.lengths, self.plan.memory, latest=0)
+    def _fit_units(self, panel):
+        """Learn how far, in units of their windows, inputs and targets usually are from home."""
+        horizon, memory = self.plan.horizon, self.plan.memory
+        series, positions = all_origins(panel.lengths, np.minimum(memory, panel.lengths - 1))
         picked = np.unique(np.linspace(0, series.size - 1, _N_MEASURED).astype(np.int64))
+        if series.size == 0:
+            return
         series, positions = series[picked], positions[picked]
-        ends = panel.offsets[series] + positions
-        moved = self._moved(filled, panel.offsets)
-        level, scale = self._measure(moved, ends, np.minimum(positions, self.plan.memory))
-        scale[scale == 0] = np.nan
-        self.in_proportion = np.array(
-            [t.power is None and not self.plan.difference for t in self.transforms]
-        )
-        self.usual_unit = np.ones(self.n_targets)
-        for k in range(self.n_targets):
-            unit = scale[:, k]
-            if self.in_proportion[k]:
-                size = np.abs(level[:, k])
-                unit = unit[size > 0] / size[size > 0]
-            unit = unit[np.isfinite(unit)]
-            if unit.size:
-                self.usual_unit[k] = np.median(unit)
+        rows = self.read(panel)
+        ends, n_known = panel.offsets[series] + positions, np.minimum(positions, memory)
+        _, spread, size = self._measure(rows, ends, n_known)
+        self.usual_spread = _typical(spread)
+        self.usual_stray = np.full(self.n_targets, np.inf)
+        self.usual_stray = _typical(spread / self._unit(spread, size))
+        frame = self.frame(rows, ends, n_known, horizon)
+        # The windows' last rows stand for all of them.
+        recent = np.maximum(positions - horizon, 0)
+        inputs = rows_ahead(rows.moved, rows.offsets, series, recent, horizon)
+        inputs = (inputs - frame.shift[:, np.newaxis]) * frame.gain[:, np.newaxis]
+        targets = rows_ahead(rows.z, rows.offsets, series, positions, horizon) - frame.base
+        if self.plan.difference:
+            targets = np.diff(targets, axis=1, prepend=0.0)
+        targets = targets / np.where(frame.scale > 0, frame.scale, np.nan)[:, np.newaxis]
+        self.input_unit, self.target_unit = 1.4 * _typical(inputs), _typical(targets)
 
     # -------------------------------------------------------------------- rows
 
@@ -314,13 +351,21 @@ class Channels:
 
     # ------------------------------------------------------------------- frame
 
-    def _measure(self, moved, ends, n_known):
-        level = np.empty((ends.size, self.n_targets), dtype=moved.dtype)
-        scale = np.empty_like(level)
-        measure(moved, ends, n_known, self.plan.season, level, scale)
+    def _measure(self, rows, ends, n_known):
+        level, spread, size = (np.empty((ends.size, self.n_targets)) for _ in range(3))
+        measure(rows.filled, ends, n_known, self.plan.level_rows, level, spread, size)
         # What is left of a subtraction of equal numbers is no movement.
-        scale[scale <= 16 * np.finfo(scale.dtype).eps * np.abs(level)] = 0
-        return level.astype(np.float64), scale.astype(np.float64)
+        spread[spread <= 16 * np.finfo(rows.filled.dtype).eps * size] = 0
+        return level, spread, size
+
+    def _unit(self, spread, size):
+        """Return the unit of windows: that of proportions, of the size or of the spread."""
+        by_window = np.where(
+            self.is_positive, size, np.where(spread > 0, spread, self.usual_spread)
+        )
+        unit = np.where(self.is_bent | (~self.is_positive & self.is_alike), 1.0, by_window)
+        unit = np.where(unit > 0, unit, 1.0)
+        return unit * np.maximum(1.0, spread / unit / (_EXTREME * self.usual_stray))
 
     def frame(self, rows, ends, n_known, horizon):
         """Return what normalises the windows that end at some rows.
@@ -340,32 +385,35 @@ class Channels:
             The frame.
         """
         n, plan = ends.size, self.plan
-        usual = np.broadcast_to(self.usual_unit, (n, self.n_targets))
+        level, spread, size = self._measure(rows, ends, n_known)
+        moves = spread > 0
         if plan.scaling == "window":
-            shift, scale = self._measure(rows.moved, ends, n_known)
-            usual = np.where(self.in_proportion, self.usual_unit * np.abs(shift), usual)
-            spread = np.where(n_known[:, np.newaxis] > 1 + plan.difference, scale, usual)
+            unit = self._unit(spread, size)
         elif plan.scaling == "standard":
-            shift = np.broadcast_to(self.target_standard.mean, (n, self.n_targets))
-            spread = scale = np.broadcast_to(self.target_standard.scale, (n, self.n_targets))
+            level = np.broadcast_to(self.target_standard.mean, (n, self.n_targets))
+            unit = np.broadcast_to(self.target_standard.scale, (n, self.n_targets))
         else:
-            shift = np.zeros((n, self.n_targets))
-            spread = scale = np.ones((n, self.n_targets))
-        gain = np.divide(1.0, scale, out=np.zeros(scale.shape), where=scale > 0)
-        base = self._base(rows, ends, n_known, horizon, shift)
-        return Frame(np.ascontiguousarray(shift), gain, base, np.array(scale), np.array(spread))
+            level, unit = np.zeros((n, self.n_targets)), np.ones((n, self.n_targets))
+        gain = 1 / (unit * self.input_unit)
+        base = self._base(rows, ends, n_known, horizon, level)
+        error_unit = unit * self.target_unit
+        # A series that never moved is taken to stay where it is.
+        scale = np.where(moves, error_unit, 0.0)
+        base = np.where(moves[:, np.newaxis], base, rows.filled[ends - 1][:, np.newaxis])
+        shift = np.zeros(level.shape) if plan.difference else np.array(level)
+        return Frame(shift, gain, base, scale, error_unit)
 
-    def _base(self, rows, ends, n_known, horizon, shift):
+    def _base(self, rows, ends, n_known, horizon, level):
         """Return the forecast to correct: the last season come again, or the level."""
         plan = self.plan
         base = np.empty((ends.size, horizon, self.n_targets), dtype=rows.values.dtype)
         if plan.difference:
             last = rows.filled[ends - 1].astype(np.float64)[:, np.newaxis]
-            if plan.seasonal is None or plan.season == 1:
+            if plan.baseline == "level" or plan.season == 1:
                 return np.repeat(last, horizon, axis=1)
             repeat_season(rows.moved, ends, n_known - 1, plan.season, base)
             return last + np.nan_to_num(base.astype(np.float64)).cumsum(axis=1)
-        if plan.seasonal is None:
-            return np.repeat(shift[:, np.newaxis], horizon, axis=1)
+        if plan.baseline == "level":
+            return np.repeat(level[:, np.newaxis], horizon, axis=1)
         repeat_season(rows.filled, ends, n_known, plan.season, base)
         return base.astype(np.float64)

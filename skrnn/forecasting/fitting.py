@@ -24,7 +24,13 @@ class WindowRegressor(RNNRegressor):
 
     levels = None
     epoch_size = None
+    is_trained = False
     _owner = None
+
+    @property
+    def dtype(self):
+        """Float type of the weights."""
+        return self._params.dtype
 
     def fit_windows(self, windows, target, validation=None, *, owner=None):
         """Train.
@@ -49,14 +55,11 @@ class WindowRegressor(RNNRegressor):
         """
         self._owner = owner
         self.n_outputs_ = target.shape[1]
+        watched = None if validation is None else _examples(*validation)
         try:
-            return self._fit(
-                _examples(windows, target),
-                None,
-                None,
-                None if validation is None else _examples(*validation),
-                None,
-            )
+            self._fit(_examples(windows, target), None, None, watched, None)
+            self.is_trained = True
+            return self
         finally:
             self._owner = None
 

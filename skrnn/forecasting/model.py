@@ -7,13 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from skrnn.forecasting.channels import Channels
-from skrnn.forecasting.normalisation import (
-    Transform,
-    fit_transform,
-    measure,
-    repeat_season,
-)
-from skrnn.forecasting.windows import Windows, all_origins, rows_ahead
+from skrnn.forecasting.normalisation import fit_transform
+from skrnn.forecasting.windows import LIMIT, Windows, all_origins, rows_ahead
 
 
 @dataclass(frozen=True)
@@ -30,8 +25,8 @@ class Plan:
         Rows of a season; 1 where there is none.
     scaling : {"window", "standard", None}
         Whose level and scale normalise a window.
-    seasonal : {"naive", None}
-        What the network corrects: the last season come again, or the level.
+    baseline : {"level", "seasonal_naive"}
+        What the network corrects: the level of the window, or its last season come again.
     transform : {None, "log", "box-cox", "auto"}
         How values are bent.
     difference : {0, 1}
@@ -46,11 +41,16 @@ class Plan:
     lookback: int
     season: int = 1
     scaling: str | None = "window"
-    seasonal: str | None = "naive"
-    transform: str | None = None
+    baseline: str = "level"
+    transform: str | None = "auto"
     difference: int = 0
     segment: int = 1
     levels: tuple | None = None
+
+    @property
+    def level_rows(self):
+        """Rows at the end of a window whose mean is its level: a season."""
+        return self.season
 
     @property
     def memory(self):
@@ -93,15 +93,21 @@ class Forecasts:
         return result
 
     def errors(self, actual):
-        """Return the errors of the point forecasts in units of the spread; NaN where unknown.
+        """Return what happened minus each level, in units of the spread; NaN where unknown.
 
         Parameters
         ----------
         actual : ndarray of shape (n, horizon, n_targets)
             What happened, transformed.
+
+        Returns
+        -------
+        errors : ndarray of shape (n, horizon, n_targets, n_levels)
+            One level, the point forecast, if the network gives no quantiles.
         """
-        unit = np.where(self.spread > 0, self.spread, np.nan)[:, np.newaxis]
-        return (actual - self.centre) / unit
+        levels = self.centre[..., np.newaxis] if self.quantiles is None else self.quantiles
+        unit = np.where(self.spread > 0, self.spread, np.nan)[:, np.newaxis, :, np.newaxis]
+        return (actual[..., np.newaxis] - levels) / unit
 
 
 class Model:
@@ -138,23 +144,26 @@ class Model:
         self : Model
             The fitted model.
         """
+        seen = panel if n_held_out is None else panel.truncated(panel.lengths - n_held_out)
+        self.fit_normalisation(seen)
+        return self.train(panel, n_held_out=n_held_out, owner=owner)
+
+    def train(self, panel, *, n_held_out=None, owner=None):
+        """Train the network, the normalisation left as it is; parameters as of :meth:`fit`."""
         plan, lengths = self.plan, panel.lengths
         n_seen = lengths if n_held_out is None else lengths - n_held_out
-        self.fit_normalisation(panel if n_held_out is None else panel.truncated(n_seen))
         rows = self.channels.read(panel)
         shortest = min(plan.memory, plan.season + 1 + plan.difference)
         series, positions = all_origins(n_seen, np.maximum(shortest, 2))
         seen = self._examples(rows, series, positions, n_seen)
         if len(seen[0]) == 0:
-            raise ValueError(
-                "There is nothing to learn from: no series moves, or none has two values. A "
-                "forecaster needs at least one series with a value to forecast after some history."
-            )
+            # Nothing ever moved: each series is forecast to stay where it is.
+            return self
         watched = None
         if n_held_out is not None:
             series, positions = all_origins(lengths, n_seen)
             watched = self._examples(rows, series, positions, lengths)
-            watched = watched if len(watched[0]) else None
+            watched = watched if len(watched[0]) else seen
         self.regressor.fit_windows(*seen, watched, owner=owner)
         return self
 
@@ -162,7 +171,7 @@ class Model:
         """Fit transforms, channels and the unit of series that are too short to have one."""
         plan = self.plan
         transforms = [
-            fit_transform(plan.transform, panel.target[:, k], panel.offsets, f"target {k}")
+            fit_transform(plan.transform, panel.target[:, k], f"target {k}")
             for k in range(panel.target.shape[1])
         ]
         self.channels = Channels(transforms, plan).fit(panel)
@@ -184,7 +193,8 @@ class Model:
         else:
             target = actual - frame.base
         moving = np.where(frame.scale > 0, frame.scale, np.nan)[:, np.newaxis]
-        target = (target / moving).reshape(len(windows), -1)
+        n_outputs = self.plan.horizon * self.channels.n_targets
+        target = np.clip((target / moving).reshape(len(windows), n_outputs), -LIMIT, LIMIT)
         if self.plan.levels is not None:
             target = np.repeat(target, len(self.plan.levels), axis=1)
         kept = np.flatnonzero(np.isfinite(target).any(axis=1))
@@ -241,12 +251,14 @@ class Model:
 
     def _block(self, rows, series, positions, horizon):
         windows, frame = self._windows(rows, series, positions, horizon)
-        raw = self.regressor.raw(windows).astype(np.float64)
         n_levels = 1 if self.plan.levels is None else len(self.plan.levels)
-        raw = raw.reshape(len(windows), self.plan.horizon, -1, n_levels)[:, :horizon]
+        shape = (len(windows), self.plan.horizon, self.channels.n_targets, n_levels)
+        raw = np.zeros(shape)
+        if self.regressor.is_trained:
+            raw[...] = self.regressor.raw(windows).reshape(shape)
+        raw = raw[:, :horizon]
         if self.plan.difference:
             raw = raw.cumsum(axis=1)
-        # One that cannot be told apart from rounding is taken for the median of the others.
         bent = frame.base[..., np.newaxis] + frame.scale[:, np.newaxis, :, np.newaxis] * raw
         if self.plan.levels is None:
             return Forecasts(bent[..., 0], frame.spread, None, self.channels.transforms)
@@ -261,6 +273,8 @@ class Model:
         ends = rows.offsets[series] + positions
         n_known = np.minimum(positions, self.plan.memory)
         n_read = np.minimum(positions, self.plan.lookback)
+        # Whole segments, unless there is not even one.
+        n_read -= np.where(n_read > self.plan.segment, n_read % self.plan.segment, 0)
         frame = self.channels.frame(rows, ends, n_known, horizon)
         constants = self.channels.constants(rows, series, positions, self.plan.horizon)
         dtype = rows.values.dtype

@@ -1,10 +1,8 @@
 """From the values of a series to what a network reads and gives, and exactly back.
 
 Two layers. A *transform* (nothing, a logarithm or a Box-Cox power) is fitted once on the training
-part and bends every value. A *frame* is then computed from each window of history alone: a level
-to subtract and a scale to divide by, and a base, which is what the series would do if its last
-season simply came again. The network sees ``(value - level) / scale`` and adds its output, times
-the scale, to the base.
+part and bends every value. What normalises a window is then measured on this window alone: a level
+to subtract, and a unit to divide by.
 """
 
 from __future__ import annotations
@@ -16,9 +14,6 @@ from scipy.special import boxcox, inv_boxcox
 from scipy.stats import boxcox_normmax
 
 from skrnn._jit import jit
-
-# Values whose largest exceeds the smallest by this factor, within most of the series, are bent.
-_RATIO_OF_GROWTH = 3.0
 
 
 @dataclass(frozen=True)
@@ -59,17 +54,15 @@ class Transform:
         return inv_boxcox(np.clip(values, -self.limit, self.limit), self.power) - self.offset
 
 
-def fit_transform(kind, values, offsets, where):
+def fit_transform(kind, values, where):
     """Choose and fit the transform of one target.
 
     Parameters
     ----------
     kind : {None, "log", "box-cox", "auto"}
-        What to fit.
+        What to fit; ``"auto"`` is the logarithm if all values are positive.
     values : ndarray of shape (n_rows,)
         The values of all series, NaN where missing.
-    offsets : ndarray of int64
-        Where each series begins and ends.
     where : str
         What the values are, for messages.
 
@@ -87,7 +80,7 @@ def fit_transform(kind, values, offsets, where):
         return Transform()
     present = values[~np.isnan(values)]
     lowest = present.min()
-    if kind == "auto" and (lowest <= 0 or not _grows(values, offsets)):
+    if kind == "auto" and lowest <= 0:
         return Transform()
     if lowest < 0:
         raise ValueError(
@@ -103,15 +96,6 @@ def fit_transform(kind, values, offsets, where):
     # A network that goes astray may not take the exponential out of the floating-point range.
     limit = 10.0 + 4 * np.abs(bent).max()
     return Transform(power, offset, floor, float(limit))
-
-
-def _grows(values, offsets):
-    """Tell whether half of the series at least span a large range in proportion."""
-    pieces = [
-        values[a:b] for a, b in zip(offsets[:-1], offsets[1:]) if not np.isnan(values[a:b]).all()
-    ]
-    ratios = [np.nanquantile(piece, 0.95) / np.nanquantile(piece, 0.05) for piece in pieces]
-    return float(np.median(ratios)) > _RATIO_OF_GROWTH
 
 
 @jit
@@ -133,10 +117,10 @@ def carry_forward(values, offsets, season, filled):
 
 
 @jit
-def measure(values, ends, lengths, season, level, scale):
-    """Write level and scale of each window: the mean of the last season, the mean distance to it.
+def measure(values, ends, lengths, season, level, spread, size):
+    """Write what a window is like: level, mean distance from it, and mean distance from zero.
 
-    A window in which nothing moves has scale zero, one of missing values alone level NaN.
+    The level is the mean of the last season. A window of missing values alone has level NaN.
     """
     for i in range(ends.size):
         low = ends[i] - lengths[i]
@@ -147,15 +131,17 @@ def measure(values, ends, lengths, season, level, scale):
                 if value == value:
                     total += value
                     count += 1
-            level[i, k] = total / count if count > 0 else np.nan
-            centre = level[i, k]
-            total, count = 0.0, 0
+            centre = total / count if count > 0 else np.nan
+            distance, magnitude, count = 0.0, 0.0, 0
             for row in range(low, ends[i]):
                 value = values[row, k]
                 if value == value:
-                    total += abs(value - centre)
+                    distance += abs(value - centre)
+                    magnitude += abs(value)
                     count += 1
-            scale[i, k] = total / count if count > 0 else 0.0
+            level[i, k] = centre
+            spread[i, k] = distance / count if count > 0 else 0.0
+            size[i, k] = magnitude / count if count > 0 else 0.0
 
 
 @jit

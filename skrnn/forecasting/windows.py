@@ -14,6 +14,9 @@ import numpy as np
 from skrnn._jit import jit
 from skrnn._views import flat
 
+# Normalised values further from home than this are taken for mistakes, or for another regime.
+LIMIT = 20.0
+
 
 @jit
 def _pack_windows(values, ends, n_rows, shift, gain, constants, segment, starts, out):
@@ -34,6 +37,7 @@ def _pack_windows(values, ends, n_rows, shift, gain, constants, segment, starts,
                         value = values[row + j, c]
                         if c < n_scaled:
                             value = (value - shift[i, c]) * gain[i, c]
+                            value = min(max(value, -LIMIT), LIMIT)
                         if value == value:
                             target[place + c] = value
             for c in range(constants.shape[1]):
