@@ -81,7 +81,7 @@ def test_forecasts_concatenate():
     y = pd.Series(np.arange(9.0), days(9), name="sales")
     series_set = read_series(y)
     together = pd.concat([y, forecast_output(series_set, point_of(series_set))])
-    pd.testing.assert_index_equal(together.index, days(13), check_freq=False)
+    assert together.index.equals(days(13))
     assert together.name == "sales"
     read_series(together)
 
@@ -416,6 +416,6 @@ def test_the_future_across_a_change_of_the_clock(freq):
     index = index.tz_localize("Europe/Berlin", nonexistent="shift_forward")  # of one of the days
     y = pd.DataFrame({"sales": 1.0, "promo": 1.0}, index[:2])
     series_set = read_series(y, target="sales", known_future="promo", freq=freq)
-    pd.testing.assert_index_equal(future_index(series_set, 7), index[2:], check_names=False)
+    assert future_index(series_set, 7).equals(index[2:])
     frame = future_frame(series_set, 7).assign(promo=1.0)
     assert read_future(frame, series_set, 7).shape == (1, 7, 1)
