@@ -240,7 +240,7 @@ def test_categories_become_indicators():
     np.testing.assert_array_equal(series_set.values[:, 2:], expected)
 
 
-@pytest.mark.parametrize("as_dtype", ["category", object, "str"])
+@pytest.mark.parametrize("as_dtype", ["category", object, "string"])
 def test_categories_are_those_of_fit(as_dtype):
     trained = read_series(shop(), target="sales")
     sky = pd.Series(["b", "new", None, "d"] * 3, DAYS).astype(as_dtype)

@@ -309,18 +309,19 @@ def _check_steps(clock, index, ordinals, offsets, name_of):
 
 
 def _how_to_fill(clock, name_of):
+    """Return code that puts the missing rows in."""
+    one = "X" if name_of is None else "rows"
+    whole = f"{one}.index[0], {one}.index[-1]"
     if clock.line.kind == "time stamps":
-        fill = f"asfreq({clock.freq_name!r})"
+        fill = f"{one}.asfreq({clock.freq_name!r})"
     elif clock.line.kind == "periods":
-        fill = f"resample({clock.freq_name!r}).asfreq()"
+        fill = f"{one}.reindex(pd.period_range({whole}, freq={clock.freq_name!r}))"
     else:
-        fill = f"reindex(range(first, last + 1, {clock.stride}))"
-    if name_of is None:
-        return f"Fill it with X.{fill}: NaN is welcome in what is to be forecast."
-    return (
-        "Fill it with pd.concat({key: series.droplevel(0)." + fill + " for key, series in "
-        "X.groupby(level=0)}, names=X.index.names): NaN is welcome in what is to be forecast."
-    )
+        fill = f"{one}.reindex(range({whole} + 1, {clock.stride}))"
+    if name_of is not None:
+        groups = "(key, group.droplevel(0)) for key, group in X.groupby(level=0)"
+        fill = f"pd.concat({{key: {fill} for key, rows in ({groups})}}, names=X.index.names)"
+    return f"Fill it with {fill}: NaN is welcome in what is to be forecast."
 
 
 def _summer_time_hint(index, step=None, clock=None):
