@@ -216,7 +216,7 @@ def test_the_fix_of_a_gap_works(whole):
     with pytest.raises(ValueError, match="gap") as caught:
         lone(whole.delete(3))
     assert fixed(pd.Series(1.0, whole.delete(3)), caught.value).equals(whole)
-    with pytest.raises(ValueError, match=f"gap in series 'b': {whole[3]}"[:28]) as caught:
+    with pytest.raises(ValueError, match="gap in series 'b'") as caught:
         together(whole, whole.delete(3))
     index = pd.MultiIndex.from_product([["a", "b"], whole], names=["shop", "day"])
     assert fixed(pd.Series(1.0, index.delete(12)), caught.value).equals(index)
