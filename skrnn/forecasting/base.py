@@ -24,6 +24,7 @@ from skrnn.forecasting.planning import (
 )
 from skrnn.forecasting.reading import read_series
 from skrnn.forecasting.rows import RowModel
+from skrnn.forecasting.series import SeriesSet
 from skrnn.forecasting.skill import mean_scaled_error, naive_errors, naive_forecasts
 from skrnn.forecasting.windows import all_origins, rows_ahead
 from skrnn.validation import check_sequences, check_target_length
@@ -47,14 +48,20 @@ class BaseForecaster(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ series
 
-    def _fit_series(self, X):
-        series_set = read_series(
+    def _read_series(self, X):
+        """Return series to learn from; a backtest passes those that it has cut off."""
+        if isinstance(X, SeriesSet):
+            return X
+        return read_series(
             X,
             target=self.target,
             known_future=self.known_future,
             static=self.static,
             freq=self.freq,
         )
+
+    def _fit_series(self, X):
+        series_set = self._read_series(X)
         self._set_columns(series_set)
         rng = check_random_state(self.random_state)
         self._seed = rng.randint(np.iinfo(np.int32).max)

@@ -84,8 +84,8 @@ def fit_transform(kind, values, where):
         return Transform()
     if lowest < 0:
         raise ValueError(
-            f"transform={kind!r} asks for values that are not negative, but {where} holds "
-            f"{lowest:g}. Set transform=None, or add a constant first."
+            f"power_transform={kind!r} asks for values that are not negative, but {where} holds "
+            f"{lowest:g}. Set power_transform=None, or add a constant first."
         )
     offset = 1.0 if lowest == 0 else 0.0
     floor = 0.0 if offset else lowest / 2

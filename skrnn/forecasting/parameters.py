@@ -22,7 +22,7 @@ FORECASTING = {
     "freq": [str, Integral, pd.offsets.BaseOffset, None],
     "strategy": [StrOptions({"direct", "recursive"})],
     "scaling": [StrOptions({"auto", "window", "standard"}), None],
-    "transform": [StrOptions({"auto", "log", "box-cox"}), None],
+    "power_transform": [StrOptions({"auto", "log", "box-cox"}), None],
     "difference": [Interval(Integral, 0, 1, closed="both")],
     "season_length": [StrOptions({"auto"}), _POSITIVE, None],
     "baseline": [StrOptions({"level", "seasonal_naive"})],
@@ -44,12 +44,16 @@ NETWORK_PARAMETERS = tuple(
     if name not in {"quantile", "n_timesteps", "warm_start", "random_state"}
 )
 
+# Passages of the shared docstrings that are otherwise here.
 _DIFFERENCES = {
     "learning_rate_init : float, default=0.01": "learning_rate_init : float, default=0.005",
-    "Share of the training data to split off for `early_stopping`; at random, and in a\n"
-    "        classifier with the same share of each class where there are enough sequences of each.": "Share of the rows of each series, at its end, that `early_stopping` watches.",
-    "    The\n        validation data are given to `fit`, or split off.": "",
-}
+    """Share of the training data to split off for `early_stopping`; at random, and in a
+        classifier with the same share of each class where there are enough sequences of each.""":
+    """Share of the rows of each series (or of X, with y), at its end, that `early_stopping`
+        watches.""",
+    """ The
+        validation data are given to `fit`, or split off.""": "",
+}  # fmt: skip
 
 
 def document_forecaster(estimator):

@@ -107,7 +107,7 @@ def make_plan(forecaster, lengths, freq):
         season=season,
         scaling="window" if forecaster.scaling == "auto" else forecaster.scaling,
         baseline=forecaster.baseline,
-        transform=forecaster.transform,
+        transform=forecaster.power_transform,
         difference=int(forecaster.difference),
         segment=segment,
         levels=network_levels(forecaster.quantiles),
