@@ -3,9 +3,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import mean_absolute_error, mean_absolute_percentage_error, mean_pinball_loss
 
-from skrnn import metrics
+from skrnn import RNNForecaster, metrics
 from skrnn.forecasting import backtest_scores
 from skrnn.forecasting.backtest import backtest_frame, coverages_of, rolling_origins
 from skrnn.forecasting.reading import read_series
@@ -184,3 +185,138 @@ def test_a_series_that_repeats_itself_has_no_scaled_error():
 def test_bad_input_is_named(change, by, message):
     with pytest.raises(ValueError, match=message):
         backtest_scores(change(backtest_of(panel())), by=by)
+
+
+SMALL = {"hidden_layer_sizes": 4, "max_iter": 3, "lookback": 6, "random_state": 0}
+
+
+def forecaster(horizon=3, **kwargs):
+    return RNNForecaster(horizon=horizon, **{**SMALL, **kwargs})
+
+
+@pytest.fixture(scope="module")
+def months():
+    index = pd.period_range("2020-01", periods=40, freq="M")
+    rng = np.random.default_rng(1)
+    return pd.Series(30 + 5 * np.sin(np.arange(40)) + rng.normal(size=40), index=index, name="y")
+
+
+@pytest.fixture(scope="module")
+def fitted(months):
+    return forecaster().fit(months[:28])
+
+
+def test_one_pass_forecasts_as_predict_does_at_each_origin(months, fitted):
+    frame = fitted.backtest(months, n_windows=4, step=2, coverage=[0.5, 0.9])
+    assert len(frame) == 4 * 3
+    for cutoff, part in frame.groupby("cutoff"):
+        expected = fitted.predict(months[:cutoff])
+        np.testing.assert_allclose(part["forecast"], expected, rtol=1e-12)
+        bounds = fitted.predict_interval(months[:cutoff], coverage=[0.5, 0.9])
+        names = ["lower_50", "upper_50", "lower_90", "upper_90"]
+        np.testing.assert_allclose(part[names], bounds, rtol=1e-12)
+        assert part["time"].tolist() == expected.index.tolist()
+
+
+def test_many_series_are_forecast_at_their_own_origins(months):
+    X = pd.concat({"a": months, "b": 2 * months[:35]}, names=["series", "month"])
+    model = forecaster().fit(X.groupby(level=0, group_keys=False).head(25))
+    frame = model.backtest(X, n_windows=2)
+    assert frame.groupby("series")["cutoff"].min().astype(str).to_dict() == {
+        "a": "2022-10",
+        "b": "2022-05",
+    }
+    for (key, cutoff), part in frame.groupby(["series", "cutoff"]):
+        expected = model.predict(X.loc[[key], :cutoff])
+        np.testing.assert_allclose(part["forecast"], expected, rtol=1e-12)
+
+
+def test_rows_that_follow_on_are_joined_to_the_history(months, fitted):
+    whole = fitted.backtest(months, n_windows=4)
+    tail = fitted.backtest(months[28:], n_windows=None, step=3)
+    assert tail["cutoff"].min() == months.index[27]
+    pd.testing.assert_frame_equal(tail, whole)
+
+
+def test_refitting_is_fitting_on_what_precedes(months):
+    unfitted = forecaster()
+    always = unfitted.backtest(months, n_windows=2, step=4, refit=True)
+    once = unfitted.backtest(months, n_windows=2, step=4, refit="once")
+    assert not hasattr(unfitted, "weights_")
+    cutoffs = sorted(always["cutoff"].unique())
+    models = [forecaster().fit(months[:cutoff]) for cutoff in cutoffs]
+    for frame, last in ((always, models[1]), (once, models[0])):
+        for cutoff, model in zip(cutoffs, (models[0], last)):
+            found = frame.loc[frame["cutoff"] == cutoff, "forecast"]
+            np.testing.assert_allclose(found, model.predict(months[:cutoff]), rtol=1e-12)
+    assert not always.equals(once)
+
+
+@pytest.mark.parametrize("refit", [False, "once", True])
+def test_nothing_behind_an_origin_is_seen(months, fitted, refit):
+    """A marker in the future moves no forecast made before it."""
+    marked = months.copy()
+    marked.iloc[-4:] = 1e9
+    names = ["forecast", "lower_80", "upper_80", "naive", "naive_mae", "naive_rmse"]
+    plain, found = (
+        fitted.backtest(X, n_windows=3, step=2, coverage=0.8, refit=refit) for X in (months, marked)
+    )
+    early = plain["cutoff"] < marked.index[-4]
+    assert early.any() and not early.all()
+    pd.testing.assert_frame_equal(found.loc[early, names], plain.loc[early, names])
+    assert not found.loc[~early, "forecast"].equals(plain.loc[~early, "forecast"])
+
+
+def test_series_of_unequal_length_are_refitted_together(months):
+    X = pd.concat({"long": months, "short": months[:11], "tiny": months[:2]})
+    frame = forecaster().backtest(X, n_windows=3, step=4, refit=True)
+    assert frame.groupby("series")["cutoff"].nunique().to_dict() == {"long": 3, "short": 2}
+    first = frame["cutoff"].min() == months.index[3]
+    assert first
+    last = frame[(frame["series"] == "long") & (frame["step"] == 1)].iloc[-1]
+    known = pd.concat({"long": months[:37], "short": months[:8], "tiny": months[:2]})
+    expected = forecaster().fit(known).predict().loc["long"].iloc[0]
+    assert last["forecast"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_covariates_behind_an_origin_are_those_known_ahead(months):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"y": months, "holiday": rng.random(40), "rain": rng.random(40)})
+    model = forecaster(target="y", known_future=["holiday"]).fit(X[:28])
+    frame = model.backtest(X, n_windows=2)
+    for cutoff, part in frame.groupby("cutoff"):
+        expected = model.predict(X[:cutoff], X_future=X.loc[part["time"], ["holiday"]])
+        np.testing.assert_allclose(part["forecast"], expected, rtol=1e-12)
+
+
+def test_rows_of_training_are_warned_of(months, fitted):
+    with pytest.warns(
+        UserWarning, match="trained on rows that this backtest forecasts, from 2021-06"
+    ):
+        fitted.backtest(months[:32])
+    values = months.to_numpy()
+    model = forecaster().fit(values[:28])
+    model.backtest(values, n_windows=4)
+    model.backtest(values + 1)  # another series
+    with pytest.warns(UserWarning, match="from 15 on"):
+        model.backtest(values[:30])
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"refit": "always"}, "refit must be False, 'once' or True"),
+        ({"n_windows": 0}, "n_windows must be a whole number from 1; got 0"),
+        ({"step": 1.5}, "step must be a whole number"),
+        ({"horizon": 40}, "at least 41 rows; the longest has 40"),
+        ({"coverage": 1.0}, "must lie between 0 and 1"),
+    ],
+)
+def test_bad_arguments_are_named(months, fitted, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        fitted.backtest(months, **{"n_windows": 4, **kwargs})
+
+
+def test_an_unfitted_forecaster_needs_a_refit(months):
+    with pytest.raises(NotFittedError):
+        forecaster().backtest(months)

@@ -15,7 +15,7 @@ _GROUPS = ("series", "target", "cutoff", "time", "step")
 _NEEDED = ("series", "cutoff", "step", "y", "forecast", "naive", "naive_mae", "naive_rmse")
 
 
-def rolling_origins(lengths, horizon, n_windows, step):
+def rolling_origins(lengths, horizon, n_windows, step, first=1):
     """Return the places from which a backtest forecasts.
 
     The last origin of each series leaves exactly `horizon` values to compare with; the others lie
@@ -31,6 +31,8 @@ def rolling_origins(lengths, horizon, n_windows, step):
         Origins of each series, at most. None is all.
     step : int
         Rows between one origin and the next.
+    first : int or ndarray of int64 of shape (n_series,), default=1
+        Rows of each series that are known in any case.
 
     Returns
     -------
@@ -39,12 +41,15 @@ def rolling_origins(lengths, horizon, n_windows, step):
         its rows are known.
     """
     last = lengths - horizon
-    if (last < 1).all():
+    first = np.broadcast_to(first, lengths.shape)
+    if (last < first).all():
+        longest = np.argmax(last - first)
         raise ValueError(
-            f"A backtest over horizon={horizon} needs a series of at least {horizon + 1} rows; the "
-            f"longest has {lengths.max()}. Pass longer series, or a smaller horizon."
+            f"A backtest over horizon={horizon} needs a series of at least "
+            f"{horizon + first[longest]} rows; the longest has {lengths[longest]}. Pass longer "
+            "series, or a smaller horizon."
         )
-    counts = np.maximum((last - 1) // step + 1, 0)
+    counts = np.maximum((last - first) // step + 1, 0)
     if n_windows is not None:
         counts = np.minimum(counts, n_windows)
     series = np.repeat(np.arange(lengths.size), counts)

@@ -10,7 +10,9 @@ from sklearn.callback import with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn.estimators.base import unchanged_on_error
+from skrnn.forecasting.backtesting import Backtesting
 from skrnn.forecasting.base import BaseForecaster
+from skrnn.forecasting.intervals import probabilities
 from skrnn.forecasting.output import (
     forecast_output,
     future_frame,
@@ -24,7 +26,7 @@ from skrnn.forecasting.updating import Updating
 
 
 @document_forecaster
-class RNNForecaster(Updating, BaseForecaster):
+class RNNForecaster(Backtesting, Updating, BaseForecaster):
     """Recurrent network that continues series, one or many, with intervals.
 
     ``RNNForecaster(horizon=12).fit(y).predict()`` returns the next twelve values of a series, in
@@ -53,24 +55,24 @@ class RNNForecaster(Updating, BaseForecaster):
         Covariates that do not change within a series: columns of X, or a table by series.
     freq : str, DateOffset or int, default=None
         Frequency of the index, such as ``"B"`` or ``"15min"``; None takes or infers it.
-    strategy : {{"direct", "recursive"}}, default="direct"
+    strategy : {"direct", "recursive"}, default="direct"
         Whether the network gives all steps at once, or one that is fed back for the next.
-    scaling : {{"auto", "window", "standard"}} or None, default="auto"
+    scaling : {"auto", "window", "standard"} or None, default="auto"
         ``"window"`` takes the level of each window of history out and measures it in its own unit:
         one for transformed values, the mean size of the window for values of zero and above, its
         spread for others unless all series spread alike. ``"standard"`` uses one mean and standard
         deviation for all. ``"auto"`` is ``"window"`` for series, and ``"standard"`` for
         ``fit(X, y)``.
-    transform : {{"auto", "log", "box-cox"}} or None, default="auto"
+    power_transform : {"auto", "log", "box-cox"} or None, default="auto"
         How values are bent before anything else. ``"auto"`` is the logarithm if all values of the
         training series are positive. Where there are zeros, one is added.
-    difference : {{0, 1}}, default=0
+    difference : {0, 1}, default=0
         Whether the network reads and gives changes instead of values.
     season_length : int, "auto" or None, default="auto"
         Rows of a season. ``"auto"`` tells it from the frequency: 12 for months, 4 for quarters, 7
         for days, 5 for business days, a day for steps from five minutes up; none for weeks, years
         and arrays, or if no series holds two.
-    baseline : {{"level", "seasonal_naive"}}, default="level"
+    baseline : {"level", "seasonal_naive"}, default="level"
         What the network corrects: the mean of the last season, or this season come again.
     segment_length : int or "auto", default="auto"
         Rows that the network reads in one step (Lin et al., 2023). ``"auto"`` is a season, or
@@ -78,7 +80,7 @@ class RNNForecaster(Updating, BaseForecaster):
     calendar : "auto", list of str or None, default=None
         Features of the calendar to read, such as ``["weekday", "month"]``; ``"auto"`` goes by the
         frequency.
-    loss : {{"absolute_error", "squared_error", "huber"}}, default="absolute_error"
+    loss : {"absolute_error", "squared_error", "huber"}, default="absolute_error"
         What to minimise, on normalised values.
     huber_delta : float, default=1.35
         Normalised error from which on ``"huber"`` is absolute.
@@ -138,7 +140,7 @@ class RNNForecaster(Updating, BaseForecaster):
         freq=None,
         strategy="direct",
         scaling="auto",
-        transform="auto",
+        power_transform="auto",
         difference=0,
         season_length="auto",
         baseline="level",
@@ -191,7 +193,7 @@ class RNNForecaster(Updating, BaseForecaster):
         self.freq = freq
         self.strategy = strategy
         self.scaling = scaling
-        self.transform = transform
+        self.power_transform = power_transform
         self.difference = difference
         self.season_length = season_length
         self.baseline = baseline
@@ -318,7 +320,7 @@ class RNNForecaster(Updating, BaseForecaster):
             pandas: columns (target, coverage, "lower" or "upper"). Arrays: as `predict` returns
             with one more axis for (lower, upper), and one before it if there are several coverages.
         """
-        coverages = _probabilities(coverage, "coverage")
+        coverages = probabilities(coverage, "coverage")
         alphas = [(1 - c) / 2 for c in coverages] + [(1 + c) / 2 for c in coverages]
         n = len(coverages)
         if self._reads_rows():
@@ -347,7 +349,7 @@ class RNNForecaster(Updating, BaseForecaster):
             pandas: columns (target, alpha). Arrays: as `predict` returns, with a last axis of
             levels if there are several.
         """
-        alphas = _probabilities(alpha, "alpha")
+        alphas = probabilities(alpha, "alpha")
         if self._reads_rows():
             quantiles = self._row_quantiles(X, X_future, horizon, alphas)
             return quantiles[0] if np.ndim(alpha) == 0 else np.moveaxis(quantiles, 0, -1)
@@ -433,11 +435,3 @@ class RNNForecaster(Updating, BaseForecaster):
         quantiles = self._quantiles(self._forecast_rows(X, X_future, horizon), alphas)[..., 0]
         quantiles = quantiles.astype(self._model.regressor.dtype)
         return quantiles[:, :, 0] if self._one_dimensional else quantiles
-
-
-def _probabilities(values, name):
-    """Return a list of probabilities, all between 0 and 1."""
-    numbers = np.atleast_1d(np.asarray(values, dtype=float))
-    if numbers.ndim != 1 or numbers.size == 0 or not ((numbers > 0) & (numbers < 1)).all():
-        raise ValueError(f"{name} must lie between 0 and 1, got {values!r}.")
-    return numbers.tolist()

@@ -264,3 +264,11 @@ def _accumulated(deviation, block):
         sign = np.sign(deviation[:, first - 1])[:, np.newaxis]
         result[:, first : first + block] = sign * grown
     return result
+
+
+def probabilities(values, name):
+    """Return a list of probabilities, all between 0 and 1."""
+    numbers = np.atleast_1d(np.asarray(values, dtype=float))
+    if numbers.ndim != 1 or numbers.size == 0 or not ((numbers > 0) & (numbers < 1)).all():
+        raise ValueError(f"{name} must lie between 0 and 1, got {values!r}.")
+    return numbers.tolist()

@@ -26,7 +26,7 @@ def score_series(forecaster, newer):
     score : float
         The score.
     """
-    history, whole = _continued(forecaster._series, newer)
+    history, whole = continued(forecaster._series, newer)
     if history is None:
         longest = int(newer.lengths.max())
         if longest <= forecaster.horizon_:
@@ -47,7 +47,7 @@ def score_series(forecaster, newer):
     return -mean_scaled_error(actual, forecasts, series, units)
 
 
-def _continued(history, newer):
+def continued(history, newer):
     """Return the histories that newer rows continue, and both together; None for other series.
 
     Rows between the two, which a split may leave out, are missing.
