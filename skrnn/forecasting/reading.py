@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 
 from skrnn.forecasting.clock import counting_clock, read_clock
 from skrnn.forecasting.columns import Encoding, Schema, divide_columns, is_one_label, named_columns
@@ -176,7 +177,7 @@ def _read_other(X):
             return _read_list(X)
     elif _is_array_of_series(X):
         return _read_list(list(X))
-    array = as_float(np.asarray(X))
+    array = as_float(_unwrapped_array(X))
     if array.size == 0:
         raise ValueError(f"X is empty (0 samples, shape {array.shape}).")
     readers = {1: _read_1d, 2: _read_2d, 3: _read_3d}
@@ -186,6 +187,18 @@ def _read_other(X):
             "(n_series, n_steps) or (n_series, n_steps, n_columns)."
         )
     return readers[array.ndim](array)
+
+
+def _unwrapped_array(X):
+    if issparse(X):
+        raise TypeError("Sparse data was passed, but series are dense. Pass X.toarray().")
+    array = np.asarray(X)
+    if array.ndim == 0:
+        raise TypeError(
+            f"X is {array.item()!r:.60}, which is no series. Pass a Series, a DataFrame, an array, "
+            "or a list of these."
+        )
+    return array
 
 
 def _is_array_of_series(X):
