@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from copy import copy
 
 import numpy as np
@@ -14,6 +15,7 @@ from skrnn.forecasting.calendar import calendar_features
 from skrnn.forecasting.fitting import WindowRegressor
 from skrnn.forecasting.intervals import ConformalErrors, forecast_quantiles
 from skrnn.forecasting.model import Model
+from skrnn.forecasting.output import read_future
 from skrnn.forecasting.panel import Panel
 from skrnn.forecasting.parameters import FORECASTER_CONSTRAINTS, NETWORK_PARAMETERS
 from skrnn.forecasting.planning import (
@@ -24,6 +26,8 @@ from skrnn.forecasting.planning import (
 )
 from skrnn.forecasting.reading import read_series
 from skrnn.forecasting.rows import RowModel
+from skrnn.forecasting.scoring import held_out
+from skrnn.forecasting.separate import SeparateModel
 from skrnn.forecasting.series import SeriesSet
 from skrnn.forecasting.skill import mean_scaled_error, naive_errors, naive_forecasts
 from skrnn.forecasting.windows import all_origins, rows_ahead
@@ -69,7 +73,8 @@ class BaseForecaster(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         plan = make_plan(self, lengths, series_set.freq)
         panel = self._panel(series_set)
         warm = self.warm_start and getattr(getattr(self, "_model", None), "plan", None) == plan
-        model = Model(plan, self._model.regressor if warm else self._make_regressor(plan.levels))
+        before = self._model.regressor if warm else None
+        model = self._make_model(plan, panel.target.shape[1], before)
         model.regressor.warm_start = warm and model.regressor.is_trained
         self._series, self._errors = series_set, None
         self.season_length_, self.lookback_ = plan.season, plan.lookback
@@ -83,30 +88,42 @@ class BaseForecaster(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self._train(
             model, lambda owner: model.fit(panel, n_held_out=n_held_out, owner=owner), X, None
         )
+        self._warn_of_no_skill()
 
     def _calibrate(self, panel, plan):
         """Train on all but the last rows, and keep the errors of the forecasts of those."""
         lengths, horizon = panel.lengths, int(self.horizon)
         n_rows = rows_to_calibrate(lengths, horizon)
         before = panel.truncated(lengths - n_rows)
-        regressor = self._make_regressor(plan.levels)
-        regressor.verbose, regressor.early_stopping = False, False
-        model = Model(plan, regressor).fit(before)
+        model = self._make_model(plan, panel.target.shape[1])
+        model.regressor.verbose = model.regressor.early_stopping = False
+        model.fit(before)
         series, positions = all_origins(lengths, lengths - n_rows)
-        self._errors = self._measure_errors(model, panel, series, positions)
-        forecasts = model.forecast(panel, series, positions, horizon).point()
+        forecasts = model.forecast(panel, series, positions, horizon)
+        errors = model.errors(forecasts, panel, series, positions)
+        self._errors = ConformalErrors(errors, series, positions, plan.levels or (0.5,))
         actual = rows_ahead(panel.target, panel.offsets, series, positions, horizon)
         units = naive_errors(before, plan.season)
         naive = naive_forecasts(panel, series, positions, horizon, plan.season)
-        error = mean_scaled_error(actual, forecasts, series, units)
+        error = mean_scaled_error(actual, forecasts.point(), series, units)
         naive_error = mean_scaled_error(actual, naive, series, units)
         self.skill_ = 1 - error / naive_error if naive_error > 0 else np.nan
 
-    def _measure_errors(self, model, panel, series, positions):
-        horizon = int(self.horizon)
-        forecasts = model.forecast(panel, series, positions, horizon)
-        errors = forecasts.errors(model.actual(panel, series, positions, horizon))
-        return ConformalErrors(errors, series, positions, model.plan.levels or (0.5,))
+    def _warn_of_no_skill(self):
+        if getattr(self, "skill_", 0.0) < 0:
+            warnings.warn(
+                "On the rows held out these forecasts are worse than the seasonal naive one "
+                f"(skill_={self.skill_:.2f}, season_length_={self.season_length_}). Try another "
+                "season_length or lookback, baseline='seasonal_naive', a smaller network, or "
+                "covariates; or forecast with the naive method.",
+                UserWarning,
+                stacklevel=2,
+            )
+
+    def _make_model(self, plan, n_targets, regressor=None):
+        regressor = self._make_regressor(plan.levels) if regressor is None else regressor
+        separate = self.multivariate == "separate" and n_targets > 1
+        return SeparateModel(plan, regressor) if separate else Model(plan, regressor)
 
     def _panel(self, series_set, future=None, horizon=0):
         """Return the numbers of series, and what is known of `horizon` rows after them."""
@@ -175,15 +192,20 @@ class BaseForecaster(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
     def _quantiles(self, forecasts, alphas):
         """Return quantiles of forecasts, of shape (n_alphas, n, horizon, n_targets)."""
-        if self._errors is None and self.quantiles is None:
-            raise ValueError(
-                "There are no errors to make intervals of: calibrate=False was set when this "
-                "forecaster was fitted. Set calibrate=True, or quantiles=[0.05, 0.5, 0.95] for "
-                "those of the network alone, and fit again."
-            )
+        if self.quantiles is None:
+            self._needed_errors()
         levels = network_levels(self.quantiles) or (0.5,)
         block = self.horizon_ if self._errors is None else self._errors.horizon
         return forecast_quantiles(forecasts, self._errors, levels, alphas, block)
+
+    def _needed_errors(self):
+        if self._errors is None:
+            raise ValueError(
+                "There are no errors to make intervals of: calibrate=False was set when this "
+                "forecaster was fitted. Set calibrate=True, or quantiles=[0.05, 0.5, 0.95] for "
+                "quantiles of the network alone, and fit again."
+            )
+        return self._errors
 
     def _histories(self, X):
         """Return the series to continue: those of training, or those passed."""
@@ -197,14 +219,36 @@ class BaseForecaster(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             return self._series
         return read_series(X, like=self._series)
 
-    def _continue(self, series_set, future, horizon):
-        """Return the forecasts of what follows each series."""
+    def _held_out(self, X, y=None):
+        """Forecast rows to score; see :class:`skrnn.metrics.ForecastScorer`.
+
+        Returns
+        -------
+        histories : list of ndarray
+            What was known of each series and target.
+        actual : ndarray of shape (n_series * n_targets, horizon)
+            What happened.
+        forecasts : Forecasts
+            What was forecast.
+        """
+        if y is None:
+            history, actual, forecasts = held_out(self, self._histories(X))
+            rows = [history.series(i)[:, k] for i in range(len(history)) for k in history.targets]
+        else:
+            sequences = self._read_rows(X)
+            rows = np.split(sequences.values[:, 0], sequences.offsets[1:-1])
+            actual = np.asarray(y, dtype=np.float64).reshape(len(rows), -1, 1)
+            forecasts = self._model.forecast(sequences)
+        return rows, actual.transpose(0, 2, 1).reshape(len(rows), -1), forecasts
+
+    def _origins(self, series_set, X_future, horizon):
+        """Return the panel of series, as far as it is needed, and the places at their ends."""
+        future = read_future(X_future, series_set, horizon)
         recent = series_set.tail(self._model.plan.memory)
         if np.isnan(recent.values[:, recent.targets]).any():
             # What fills a gap may lie further back.
             recent = series_set
-        panel = self._panel(recent, future, horizon)
-        return self._model.forecast(panel, np.arange(len(recent)), recent.lengths, horizon)
+        return self._panel(recent, future, horizon), np.arange(len(recent)), recent.lengths
 
     # -------------------------------------------------------------------- rows
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from skrnn.forecasting.normalisation import carry_forward, measure, repeat_season
 from skrnn.forecasting.windows import all_origins, rows_ahead
-from skrnn.sequences import lengths_to_offsets
 
 # A window that strays from its level by this multiple of what is usual is scaled down.
 _EXTREME = 2.5
@@ -76,47 +75,6 @@ class Rows:
     ahead: np.ndarray
     ahead_offsets: np.ndarray
     static: np.ndarray
-
-    def with_room(self, series, positions, memory, extra):
-        """Copy the last rows before each place, with empty rows after them to write forecasts to.
-
-        Returns
-        -------
-        rows : Rows
-            A series for each place.
-        series, positions : ndarray of int64
-            The same places in them.
-        """
-        n_known = np.minimum(positions, memory)
-        lengths = n_known + extra
-        offsets = lengths_to_offsets(lengths)
-        place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
-        known = place < np.repeat(n_known, lengths)
-        start = positions - n_known
-        source = np.repeat(self.offsets[series] + start, lengths) + place
-        source = np.minimum(source, self.values.shape[0] - 1)
-
-        def copied(array):
-            result = array[source]
-            result[~known] = np.nan
-            return result
-
-        ahead_source = np.repeat(self.ahead_offsets[series] + start, lengths) + place
-        over = ahead_source >= np.repeat(self.ahead_offsets[series + 1], lengths)
-        ahead = self.ahead[np.minimum(ahead_source, max(self.ahead.shape[0] - 1, 0))]
-        ahead[over] = np.nan
-        rows = replace(
-            self,
-            values=copied(self.values),
-            z=copied(self.z),
-            filled=copied(self.filled),
-            moved=copied(self.moved),
-            offsets=offsets,
-            ahead=ahead,
-            ahead_offsets=offsets,
-            static=self.static[series],
-        )
-        return rows, np.arange(series.size), n_known
 
 
 @dataclass(frozen=True, eq=False)
@@ -299,37 +257,6 @@ class Channels:
             panel.ahead_offsets,
             self.static_standard(panel.static),
         )
-
-    def write(self, rows, series, positions, centre):
-        """Put forecasts into the rows after places, as if they had happened.
-
-        Covariates of the past keep their last values, and count as missing where some were
-        missing in training.
-        """
-        at = rows.offsets[series] + positions
-        n_masks = int(self.target_gaps.sum())
-        n_past, n_gaps = self.past_gaps.size, int(self.past_gaps.sum())
-        first_past = self.n_targets + n_masks
-        first_ahead = first_past + n_past + n_gaps
-        for h in range(centre.shape[1]):
-            row = at + h
-            rows.z[row] = rows.filled[row] = rows.moved[row] = centre[:, h]
-            if self.plan.difference:
-                rows.moved[row] -= rows.filled[row - 1]
-            rows.values[row, : self.n_targets] = rows.moved[row]
-            rows.values[row, self.n_targets : first_past] = 0
-            rows.values[row, first_past : first_past + n_past] = rows.values[
-                row - 1, first_past : first_past + n_past
-            ]
-            rows.values[row, first_past + n_past : first_ahead] = 1
-            rows.values[row, first_ahead:] = self._next_ahead(rows, series, positions + h)
-
-    def _next_ahead(self, rows, series, positions):
-        source = rows.ahead_offsets[series] + positions + 1
-        inside = source < rows.ahead_offsets[series + 1]
-        result = np.full((series.size, rows.ahead.shape[1]), np.nan, dtype=rows.values.dtype)
-        result[inside] = rows.ahead[source[inside]]
-        return result
 
     def constants(self, rows, series, positions, horizon):
         """Return what accompanies each step of a window.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.callback import with_callbacks
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn.estimators.base import unchanged_on_error
@@ -18,9 +17,10 @@ from skrnn.forecasting.output import (
     future_frame,
     interval_output,
     quantile_output,
-    read_future,
+    sample_output,
 )
-from skrnn.forecasting.parameters import document_forecaster
+from skrnn.forecasting.parameters import document_forecaster, positive_integer
+from skrnn.forecasting.sampling import continued_paths, sample_paths
 from skrnn.forecasting.scoring import score_series
 from skrnn.forecasting.updating import Updating
 
@@ -77,6 +77,10 @@ class RNNForecaster(Backtesting, Updating, BaseForecaster):
     segment_length : int or "auto", default="auto"
         Rows that the network reads in one step (Lin et al., 2023). ``"auto"`` is a season, or
         without one the horizon but at most 13.
+    multivariate : {"separate", "joint"}, default="separate"
+        How several targets are forecast: ``"separate"`` gives each the same network, which reads
+        the past of this target (and all covariates); ``"joint"`` lets one network read and give
+        all of them, for targets of which one leads another.
     calendar : "auto", list of str or None, default=None
         Features of the calendar to read, such as ``["weekday", "month"]``; ``"auto"`` goes by the
         frequency.
@@ -145,6 +149,7 @@ class RNNForecaster(Backtesting, Updating, BaseForecaster):
         season_length="auto",
         baseline="level",
         segment_length="auto",
+        multivariate="separate",
         calendar=None,
         loss="absolute_error",
         huber_delta=1.35,
@@ -198,6 +203,7 @@ class RNNForecaster(Backtesting, Updating, BaseForecaster):
         self.season_length = season_length
         self.baseline = baseline
         self.segment_length = segment_length
+        self.multivariate = multivariate
         self.calendar = calendar
         self.loss = loss
         self.huber_delta = huber_delta
@@ -357,6 +363,45 @@ class RNNForecaster(Backtesting, Updating, BaseForecaster):
         quantiles = self._quantiles(forecasts, alphas).astype(series_set.values.dtype)
         return quantile_output(series_set, quantiles, alpha)
 
+    def predict_samples(
+        self, X=None, n_samples=100, *, X_future=None, horizon=None, random_state=None
+    ):
+        """Draw paths that what follows might take, for questions about several steps together.
+
+        Each path is the point forecast plus the errors of one past forecast, all steps of it; so
+        the errors of neighbouring steps (and of several targets) belong together as they did then.
+        Beyond the trained horizon each path goes on from where it has led.
+
+        Parameters
+        ----------
+        X, X_future, horizon
+            As of `predict`.
+        n_samples : int, default=100
+            Paths of each series.
+        random_state : int, RandomState instance or None, default=None
+            Source of the draws; None gives the same paths in every call.
+
+        Returns
+        -------
+        samples : DataFrame, list or ndarray
+            pandas: columns (target, number of the path). Arrays: n_samples, then the shape of what
+            `predict` returns.
+        """
+        by_row = self._reads_rows()
+        n_samples = positive_integer(n_samples, "n_samples")
+        rng = check_random_state(self._seed if random_state is None else random_state)
+        errors = self._needed_errors()
+        if by_row:
+            forecasts = self._forecast_rows(X, X_future, horizon)
+            samples = sample_paths(errors, forecasts, n_samples, rng)[..., 0]
+            samples = samples.astype(self._model.regressor.dtype)
+            return samples[..., 0] if self._one_dimensional else samples
+        horizon = self._check_horizon(horizon)
+        series_set = self._histories(X)
+        places = self._origins(series_set, X_future, horizon)
+        samples = continued_paths(self._model, errors, *places, horizon, n_samples, rng)
+        return sample_output(series_set, samples.astype(series_set.values.dtype))
+
     def future_frame(self, n=None):
         """Return the empty frame of covariates that are known ahead, to be filled in.
 
@@ -404,19 +449,13 @@ class RNNForecaster(Backtesting, Updating, BaseForecaster):
         return self._series is None
 
     def _check_horizon(self, horizon):
-        if horizon is None:
-            return self.horizon_
-        if isinstance(horizon, bool) or not isinstance(horizon, Integral):
-            raise TypeError(f"horizon must be an integer, got {horizon!r}.")
-        if horizon < 1:
-            raise ValueError(f"horizon must be at least 1, got {horizon}.")
-        return int(horizon)
+        return self.horizon_ if horizon is None else positive_integer(horizon, "horizon")
 
     def _forecast(self, X, X_future, horizon):
         horizon = self._check_horizon(horizon)
         series_set = self._histories(X)
-        future = read_future(X_future, series_set, horizon)
-        return series_set, self._continue(series_set, future, horizon)
+        places = self._origins(series_set, X_future, horizon)
+        return series_set, self._model.forecast(*places, horizon)
 
     def _forecast_rows(self, X, X_future, horizon):
         if X is None:

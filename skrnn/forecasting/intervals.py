@@ -17,6 +17,9 @@ from scipy.stats import norm
 _ENOUGH = 40
 # Errors whose signs are believed: fewer are taken to fall on both sides alike.
 _ENOUGH_FOR_SIGNS = 100
+# Forecasts whose errors are known at each step, from which paths are drawn.
+_ENOUGH_PATHS = 10
+_LEVELS_OF_PATHS = 100
 
 
 def order_statistic(errors, level):
@@ -137,10 +140,31 @@ class ConformalErrors:
             positions=np.concatenate([self.positions[kept], positions[is_new]]),
         )
 
-    def paths(self):
-        """Return the errors of forecasts that are known for the whole horizon."""
+    def draw(self, n, rng):
+        """Draw the errors of whole forecasts, step by step as they once occurred together.
+
+        Where hardly any are known for the whole horizon, every step of a draw is taken at the same
+        level instead.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        rng : numpy.random.RandomState
+            Source of the choice.
+
+        Returns
+        -------
+        errors : ndarray of shape (n, horizon, n_targets)
+            In units of the scale of a window.
+        """
         middle = self.errors[..., self.levels.index(0.5)]
-        return middle[np.isfinite(middle).all(axis=(1, 2))]
+        whole = middle[np.isfinite(middle).all(axis=(1, 2))]
+        if len(whole) >= _ENOUGH_PATHS:
+            return whole[rng.randint(len(whole), size=n)]
+        grid = (np.arange(_LEVELS_OF_PATHS) + 0.5) / _LEVELS_OF_PATHS
+        table = np.stack([self.corrections(level) for level in grid])
+        return table[rng.randint(_LEVELS_OF_PATHS, size=n)]
 
 
 def _ages(series, positions):

@@ -220,19 +220,14 @@ class Model:
         forecasts : Forecasts
             One row a place.
         """
-        rows = self.channels.read(panel)
-        block = self.plan.horizon
-        if horizon <= block:
-            return self._block(rows, series, positions, horizon)
-        parts, n_blocks = [], -(-horizon // block)
-        rows, series, positions = rows.with_room(
-            series, positions, self.plan.memory, n_blocks * block
-        )
-        for number in range(n_blocks):
-            wanted = min(block, horizon - number * block)
-            parts.append(self._block(rows, series, positions + number * block, wanted))
-            if number + 1 < n_blocks:
-                self.channels.write(rows, series, positions + number * block, parts[-1].centre)
+        block, parts = self.plan.horizon, []
+        for done in range(0, horizon, block):
+            if parts:
+                panel, series, positions = panel.continued(
+                    series, positions, self.plan.memory, parts[-1].point(), horizon - done
+                )
+            rows = self.channels.read(panel)
+            parts.append(self._block(rows, series, positions, min(block, horizon - done)))
         quantiles = None
         if self.plan.levels is not None:
             quantiles = np.concatenate([part.quantiles for part in parts], axis=1)
@@ -243,11 +238,15 @@ class Model:
             self.channels.transforms,
         )
 
-    def actual(self, panel, series, positions, horizon):
-        """Return what happened after places, transformed, NaN where it is not known."""
-        return rows_ahead(
-            self.channels.transform(panel.target), panel.offsets, series, positions, horizon
-        )
+    def transformed(self, target):
+        """Return targets on the scale on which the model works."""
+        return self.channels.transform(target)
+
+    def errors(self, forecasts, panel, series, positions):
+        """Return the errors of forecasts from places; see :meth:`Forecasts.errors`."""
+        horizon = forecasts.centre.shape[1]
+        z = self.transformed(panel.target)
+        return forecasts.errors(rows_ahead(z, panel.offsets, series, positions, horizon))
 
     def _block(self, rows, series, positions, horizon):
         windows, frame = self._windows(rows, series, positions, horizon)

@@ -62,6 +62,56 @@ class Panel:
             ahead_offsets=offsets,
         )
 
+    def continued(self, series, positions, memory, path, reach):
+        """Return series that end in forecasts, one for each place, as if these had happened.
+
+        Parameters
+        ----------
+        series, positions : ndarray of int64 of shape (n,)
+            The places.
+        memory : int
+            Rows before each place to take over.
+        path : ndarray of shape (n, n_steps, n_targets)
+            What is to stand after each place.
+        reach : int
+            Rows after the path of which what is known ahead is taken over.
+
+        Returns
+        -------
+        panel : Panel
+            A series for each place. Covariates of the past keep their last values.
+        series, positions : ndarray of int64
+            The ends of these series.
+        """
+        n_known, n_steps = np.minimum(positions, memory), path.shape[1]
+        first = positions - n_known
+        rows, old = _places(self.offsets[series] + first, n_known, n_steps)
+        last = np.repeat(self.offsets[series] + positions - 1, n_known + n_steps)
+        target = self.target[np.minimum(rows, last)]
+        target[~old] = path.reshape(-1, path.shape[2])
+        ahead_rows, _ = _places(self.ahead_offsets[series] + first, n_known, n_steps + reach)
+        end = np.repeat(self.ahead_offsets[series + 1], n_known + n_steps + reach)
+        ahead = self.ahead[np.minimum(ahead_rows, end - 1)]
+        ahead[ahead_rows >= end] = np.nan
+        continued = replace(
+            self,
+            target=target,
+            offsets=lengths_to_offsets(n_known + n_steps),
+            past=self.past[np.minimum(rows, last)],
+            ahead=ahead,
+            ahead_offsets=lengths_to_offsets(n_known + n_steps + reach),
+            static=self.static[series],
+        )
+        return continued, np.arange(series.size), n_known + n_steps
+
+
+def _places(starts, n_known, n_more):
+    """Return the rows of blocks that go on beyond what is known, and which rows are known."""
+    lengths = n_known + n_more
+    offsets = lengths_to_offsets(lengths)
+    place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+    return np.repeat(starts, lengths) + place, place < np.repeat(n_known, lengths)
+
 
 def _first_rows(offsets, lengths):
     return np.concatenate(

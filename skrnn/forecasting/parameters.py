@@ -25,6 +25,7 @@ FORECASTING = {
     "power_transform": [StrOptions({"auto", "log", "box-cox"}), None],
     "difference": [Interval(Integral, 0, 1, closed="both")],
     "season_length": [StrOptions({"auto"}), _POSITIVE, None],
+    "multivariate": [StrOptions({"joint", "separate"})],
     "baseline": [StrOptions({"level", "seasonal_naive"})],
     "segment_length": [StrOptions({"auto"}), _POSITIVE],
     "calendar": [StrOptions({"auto"}), "array-like", None],
@@ -54,6 +55,21 @@ _DIFFERENCES = {
     """ The
         validation data are given to `fit`, or split off.""": "",
 }  # fmt: skip
+
+
+def positive_integer(number, name):
+    """Return a positive integer.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none.
+    """
+    if isinstance(number, bool) or not isinstance(number, Integral):
+        raise TypeError(f"{name} must be an integer, got {number!r}.")
+    if number < 1:
+        raise ValueError(f"{name} must be at least 1, got {number}.")
+    return int(number)
 
 
 def document_forecaster(estimator):

@@ -11,6 +11,44 @@ from skrnn.forecasting.windows import rows_ahead
 from skrnn.sequences import lengths_to_offsets
 
 
+def held_out(forecaster, newer):
+    """Forecast newer rows of series, or the last rows of other ones.
+
+    Parameters
+    ----------
+    forecaster : RNNForecaster
+        Fitted on series.
+    newer : SeriesSet
+        Rows that follow on those of training, or other series.
+
+    Returns
+    -------
+    history : SeriesSet
+        What was known, a series for each row of the other two.
+    actual : ndarray of shape (n_series, horizon, n_targets)
+        What happened, NaN where that is not known.
+    forecasts : Forecasts
+        What was forecast.
+    """
+    history, whole = continued(forecaster._series, newer)
+    if history is None:
+        longest = int(newer.lengths.max())
+        if longest <= forecaster.horizon_:
+            raise ValueError(
+                f"The series of X have at most {longest} rows, but a score needs "
+                f"{forecaster.horizon_ + 1}: the last horizon={forecaster.horizon_} rows are "
+                "forecast from those before. (Rows that continue the training series by their "
+                "index need no history in X.)"
+            )
+        whole = newer.take(np.flatnonzero(newer.lengths > forecaster.horizon_))
+        history = whole.truncated(whole.lengths - forecaster.horizon_)
+    horizon = int((whole.lengths - history.lengths).max())
+    panel, series, positions = forecaster._panel(whole), np.arange(len(whole)), history.lengths
+    forecasts = forecaster._forecast_from(whole, series, positions, horizon)
+    actual = rows_ahead(panel.target, panel.offsets, series, positions, horizon)
+    return history, actual, forecasts
+
+
 def score_series(forecaster, newer):
     """Return the negative mean absolute scaled error of forecasts of newer rows.
 
@@ -26,25 +64,9 @@ def score_series(forecaster, newer):
     score : float
         The score.
     """
-    history, whole = continued(forecaster._series, newer)
-    if history is None:
-        longest = int(newer.lengths.max())
-        if longest <= forecaster.horizon_:
-            raise ValueError(
-                f"The series of X have at most {longest} rows, but a score needs "
-                f"{forecaster.horizon_ + 1}: the last horizon={forecaster.horizon_} rows are "
-                "forecast from those before. (Rows that continue the training series by their "
-                "index need no history in X.)"
-            )
-        whole = newer.take(np.flatnonzero(newer.lengths > forecaster.horizon_))
-        history = whole.truncated(whole.lengths - forecaster.horizon_)
-    horizon = int((whole.lengths - history.lengths).max())
-    panel, series = forecaster._panel(whole), np.arange(len(whole))
-    positions = history.lengths
-    forecasts = forecaster._forecast_from(whole, series, positions, horizon).point()
-    actual = rows_ahead(panel.target, panel.offsets, series, positions, horizon)
+    history, actual, forecasts = held_out(forecaster, newer)
     units = naive_errors(forecaster._panel(history), forecaster.season_length_)
-    return -mean_scaled_error(actual, forecasts, series, units)
+    return -mean_scaled_error(actual, forecasts.point(), np.arange(len(history)), units)
 
 
 def continued(history, newer):

@@ -63,9 +63,11 @@ class Updating:
         series, positions = series[grown], positions[grown]
         if series.size == 0:
             return self._errors
-        new = self._measure_errors(self._model, self._panel(recent), series, positions)
+        panel = self._panel(recent)
+        forecasts = self._model.forecast(panel, series, positions, horizon)
+        errors = self._model.errors(forecasts, panel, series, positions)
         cut = after.lengths - recent.lengths
-        return self._errors.updated(new.errors, series, positions + cut[series])
+        return self._errors.updated(errors, series, positions + cut[series])
 
     def _go_on(self):
         regressor = self._model.regressor
