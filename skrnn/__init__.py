@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from skrnn.cells import Cell
     from skrnn.checks import check_cell
     from skrnn.estimators import RNNClassifier, RNNRegressor
+    from skrnn.forecasting import RNNForecaster
     from skrnn.plotting import GradientFlowDisplay, LossCurveDisplay
     from skrnn.preprocessing import SequenceScaler
     from skrnn.text import SequenceTokenizer
@@ -26,6 +27,7 @@ __all__ = [
     "GradientFlowDisplay",
     "LossCurveDisplay",
     "RNNClassifier",
+    "RNNForecaster",
     "RNNRegressor",
     "SequenceScaler",
     "SequenceTokenizer",
@@ -39,6 +41,7 @@ _MODULES = {
     "GradientFlowDisplay": "plotting",
     "LossCurveDisplay": "plotting",
     "RNNClassifier": "estimators",
+    "RNNForecaster": "forecasting",
     "RNNRegressor": "estimators",
     "SequenceScaler": "preprocessing",
     "SequenceTokenizer": "text",

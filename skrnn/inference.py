@@ -73,7 +73,7 @@ def run(network, params, sequences, threads, what, finish):
     example = finish(np.zeros((1, n_columns), dtype=params.dtype))
     gathered = np.empty((n_rows, *example.shape[1:]), dtype=example.dtype)
     # Sorted, so that a piece holds sequences of similar length.
-    lengths = np.diff(sequences.offsets)
+    lengths = sequences.lengths
     pieces = [
         part
         for piece in cut(longest_first(lengths), piece_size(network))

@@ -185,8 +185,7 @@ class Objective:
         masks = NO_DROPOUT
         if self.dropout is not None and rng is not None:
             masks = self.dropout.draw(self.network, indices.size, rng, params.dtype)
-        offsets = self.sequences.offsets
-        lengths = offsets[indices + 1] - offsets[indices]
+        lengths = self.sequences.lengths_of(indices)
         pieces = inference.cut(longest_first(lengths), inference.piece_size(self.network))
         while len(self._workspaces) < min(threads.count, len(pieces)):
             self._workspaces.append(Workspace())

@@ -5,8 +5,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skrnn._jit import jit
+from skrnn._views import flat
+
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
+
+
+@jit
+def _pack_rows(values, first_rows, starts, out):
+    """Copy step t of each living sequence to the rows of step t."""
+    for t in range(starts.size - 1):
+        for i in range(starts[t + 1] - starts[t]):
+            source = flat(values, first_rows[i] + t, first_rows[i] + t + 1)
+            target = flat(out, starts[t] + i, starts[t] + i + 1)
+            for c in range(target.size):
+                target[c] = source[c]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +55,28 @@ class Sequences:
     def lengths(self):
         """Number of steps of each sequence, int64."""
         return self.offsets[1:] - self.offsets[:-1]
+
+    def lengths_of(self, indices):
+        """Return the number of steps of some sequences, without looking at the others."""
+        return self.offsets[indices + 1] - self.offsets[indices]
+
+    def pack(self, indices, starts, out):
+        """Write some sequences, longest first, to time-major rows without gaps.
+
+        Parameters
+        ----------
+        indices : ndarray of int64
+            Which sequences, from the longest to the shortest.
+        starts : ndarray of int64 of shape (n_steps + 1,)
+            First row of each step in `out`.
+        out : ndarray of shape (n_rows, n_channels)
+            Receives the steps.
+        """
+        _pack_rows(self.values, self.offsets[indices], starts, out)
+
+    def astype(self, dtype):
+        """Return the sequences in another float type."""
+        return Sequences(self.values.astype(dtype), self.offsets)
 
     def take(self, indices):
         """Select sequences.

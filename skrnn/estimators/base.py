@@ -95,9 +95,7 @@ class BaseRNN(
             network, params = self._make_network(examples, rng, warm)
             loss = self._loss = self._make_loss()
             history = History(stops_by_validation=self.early_stopping)
-            callbacks = EpochCallbacks(
-                self,
-                self._init_callback_context(max_subtasks=self.max_iter),
+            callbacks = self._epoch_callbacks(
                 {
                     "X": X,
                     "y": y,
@@ -144,6 +142,10 @@ class BaseRNN(
             self.n_iter_ = history.n_epochs
             callbacks.end()
         return self
+
+    def _epoch_callbacks(self, data, fitted_attributes):
+        context = self._init_callback_context(max_subtasks=self.max_iter)
+        return EpochCallbacks(self, context, data, fitted_attributes)
 
     def _partial_fit(self, X, y, sample_weight):
         with unchanged_on_error(self):
@@ -196,7 +198,7 @@ class BaseRNN(
             pooling=MODES[self.mode].pooling(self),
         )
         if not warm:
-            longest = int(np.diff(examples.sequences.offsets).max())
+            longest = int(examples.sequences.lengths.max())
             return network, network.initial_parameters(rng, dtype, longest)
         old, new = self._network.layout.blocks, network.layout.blocks
         same_loss = self._loss.kernel is self._make_loss().kernel

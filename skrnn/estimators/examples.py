@@ -46,7 +46,7 @@ class Examples:
 
     def astype(self, dtype):
         """Return the examples in another float type."""
-        sequences = Sequences(self.sequences.values.astype(dtype), self.sequences.offsets)
+        sequences = self.sequences.astype(dtype)
         is_number = self.target.dtype.kind == "f"
         target = self.target.astype(dtype) if is_number else self.target
         return replace(self, sequences=sequences, target=target)

@@ -1,5 +1,14 @@
-"""Metrics for sequences that scikit-learn does not have, as functions and as scorers."""
+"""Measures for sequences and forecasts that scikit-learn does not have, and their scorers."""
 
+from skrnn.metrics.forecasting import (
+    continuous_ranked_probability_score,
+    interval_coverage,
+    mean_absolute_scaled_error,
+    mean_interval_width,
+    root_mean_squared_scaled_error,
+    seasonal_naive_error,
+    symmetric_mean_absolute_percentage_error,
+)
 from skrnn.metrics.scorers import (
     SequenceScorer,
     bleu_scorer,
@@ -36,14 +45,20 @@ __all__ = [
     "bits_per_step",
     "bleu_score",
     "bleu_scorer",
+    "continuous_ranked_probability_score",
     "exact_match_score",
     "exact_match_scorer",
     "frame_log_loss",
+    "interval_coverage",
+    "mean_absolute_scaled_error",
+    "mean_interval_width",
     "neg_bits_per_step_scorer",
     "neg_frame_log_loss_scorer",
     "neg_perplexity_scorer",
     "neg_step_log_loss_scorer",
     "perplexity",
+    "root_mean_squared_scaled_error",
+    "seasonal_naive_error",
     "span_f1_score",
     "span_f1_scorer",
     "span_precision_recall_fscore_support",
@@ -56,4 +71,5 @@ __all__ = [
     "step_accuracy_score",
     "step_accuracy_scorer",
     "step_log_loss",
+    "symmetric_mean_absolute_percentage_error",
 ]
