@@ -10,7 +10,13 @@ from skrnn.batching import PackedBatch, longest_first
 from skrnn.embedding import SparseGradient
 from skrnn.network import NO_DROPOUT, DropoutMasks, NetworkWeights
 from skrnn.solvers import gradient_parts
+from skrnn.threads import Threads
 from skrnn.workspace import Workspace, aligned_empty
+
+# Steps times weights of a batch below which handing pieces to other threads costs more than it
+# saves.
+WORTH_SHARING = 10_000_000
+ALONE = Threads(1)
 
 
 @jit
@@ -187,6 +193,8 @@ class Objective:
             masks = self.dropout.draw(self.network, indices.size, rng, params.dtype)
         lengths = self.sequences.lengths_of(indices)
         pieces = inference.cut(longest_first(lengths), inference.piece_size(self.network))
+        if len(pieces) == 1 or lengths.sum() * params.size < WORTH_SHARING:
+            threads = ALONE
         while len(self._workspaces) < min(threads.count, len(pieces)):
             self._workspaces.append(Workspace())
         loss, gradient, views = 0.0, *self._cleared_gradient(params.dtype)
