@@ -10,32 +10,41 @@ from typing import TYPE_CHECKING
 from skrnn.warmup import warmup
 
 if TYPE_CHECKING:
+    from skrnn.attention_display import AttentionDisplay
     from skrnn.cells import Cell
     from skrnn.checks import check_cell
     from skrnn.estimators import RNNClassifier, RNNRegressor
+    from skrnn.forecasting import RNNForecaster
     from skrnn.plotting import GradientFlowDisplay, LossCurveDisplay
     from skrnn.preprocessing import SequenceScaler
+    from skrnn.text import SequenceTokenizer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AttentionDisplay",
     "Cell",
     "GradientFlowDisplay",
     "LossCurveDisplay",
     "RNNClassifier",
+    "RNNForecaster",
     "RNNRegressor",
     "SequenceScaler",
+    "SequenceTokenizer",
     "check_cell",
     "warmup",
 ]
 
 _MODULES = {
+    "AttentionDisplay": "attention_display",
     "Cell": "cells",
     "GradientFlowDisplay": "plotting",
     "LossCurveDisplay": "plotting",
     "RNNClassifier": "estimators",
+    "RNNForecaster": "forecasting",
     "RNNRegressor": "estimators",
     "SequenceScaler": "preprocessing",
+    "SequenceTokenizer": "text",
     "check_cell": "checks",
 }
 

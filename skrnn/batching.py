@@ -15,17 +15,6 @@ from skrnn._views import flat
 
 
 @jit
-def _pack_rows(values, first_rows, starts, out):
-    """Copy step t of each living sequence to the rows of step t."""
-    for t in range(starts.size - 1):
-        for i in range(starts[t + 1] - starts[t]):
-            source = flat(values, first_rows[i] + t, first_rows[i] + t + 1)
-            target = flat(out, starts[t] + i, starts[t] + i + 1)
-            for c in range(target.size):
-                target[c] = source[c]
-
-
-@jit
 def take_rows(values, index, out):
     """Write ``values[index]`` to `out`."""
     for i in range(index.size):
@@ -132,17 +121,16 @@ class PackedBatch:
     """
 
     def __init__(self, sequences, indices):
-        self._values = sequences.values
-        first_rows = sequences.offsets[indices]
-        lengths = sequences.offsets[indices + 1] - first_rows
+        self._sequences = sequences
+        lengths = sequences.lengths_of(indices)
         longest = lengths.max()
         if lengths.min() == longest:
             self.order, self.shape = _uniform(lengths.size, int(longest))
-            self._first_rows = first_rows
+            self._indices = indices
         else:
             self.order = np.argsort(-lengths, kind="stable")
             self.shape = Shape(lengths[self.order])
-            self._first_rows = first_rows[self.order]
+            self._indices = indices[self.order]
         self.starts, self.lengths = self.shape.starts, self.shape.lengths
 
     @property
@@ -160,6 +148,12 @@ class PackedBatch:
         """True steps of all sequences together."""
         return self.shape.n_rows
 
+    @cached_property
+    def source_rows(self):
+        """Row of all sequences' steps, laid end to end, that each row is."""
+        first_rows = self._sequences.offsets[self._indices]
+        return first_rows[self.shape.positions] + self.shape.steps
+
     def pack(self, out):
         """Write the steps of all sequences to `out`, an array of shape (n_rows, n_channels)."""
-        _pack_rows(self._values, self._first_rows, self.starts, out)
+        self._sequences.pack(self._indices, self.starts, out)

@@ -1,12 +1,30 @@
 """Ways to walk back through time.
 
 A cell's backward kernel runs over any range of steps, with the gradient of the state as what it
-carries. Full, truncated and observed backpropagation are three ways to choose these ranges.
+carries. Full, truncated and observed backpropagation are three ways to choose these ranges; a walk
+forward chooses the ranges of the forward kernel likewise.
 """
 
 from __future__ import annotations
 
 import numpy as np
+
+
+def at_once(run, batch, gates, states):
+    """Run forward from the first step to the last in one go.
+
+    Parameters
+    ----------
+    run : callable
+        ``run(first, last)`` runs the cell over these steps.
+    batch : PackedBatch
+        The sequences.
+    gates : ndarray of shape (G, R, H)
+        The input's share of the gates of each step that has not run yet.
+    states : ndarray of shape (S, n + R, H)
+        The initial states, then the states after each step that has run.
+    """
+    run(0, batch.n_steps)
 
 
 def full(run, batch, d_output, d_state):

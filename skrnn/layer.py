@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skrnn import bptt
 from skrnn._gemm import add_product, add_transposed_product
 from skrnn._jit import jit
 from skrnn._views import flat
@@ -168,7 +169,7 @@ class Layer:
 
         return workspace.keep((self.name, "buffers"), (n, n_rows, H, dtype), make)
 
-    def forward(self, weights, x, batch, mask, workspace):
+    def forward(self, weights, x, batch, mask, workspace, initial=None, advance=bptt.at_once):
         """Run all steps of a batch.
 
         Parameters
@@ -183,6 +184,10 @@ class Layer:
             Recurrent dropout.
         workspace : Workspace
             Where the result lives.
+        initial : ndarray of shape (S, n, H) or None, default=None
+            The states before the first step, in the batch's order; None is zero.
+        advance : callable, default=bptt.at_once
+            How to walk forward through time (see :mod:`skrnn.bptt`).
 
         Returns
         -------
@@ -190,13 +195,17 @@ class Layer:
             The outputs and what `backward` needs.
         """
         buffers = self._buffers(batch.shape, workspace, x.dtype)
-        buffers.states[:, : batch.n_sequences] = 0
+        buffers.states[:, : batch.n_sequences] = 0 if initial is None else initial
         mask = weights.no_mask if mask is None else mask
         _project(x, weights.W_x, weights.b_x, weights.b_h, weights.added, buffers.gates)
-        self.cell.forward(
-            0, batch.n_steps, batch.starts, mask, weights.W_h, weights.b_h,
-            buffers.gates, buffers.inner, buffers.operands, buffers.states,
-        )  # fmt: skip
+
+        def run(first, last):
+            self.cell.forward(
+                first, last, batch.starts, mask, weights.W_h, weights.b_h,
+                buffers.gates, buffers.inner, buffers.operands, buffers.states,
+            )  # fmt: skip
+
+        advance(run, batch, buffers.gates, buffers.states)
         return Kept(x, mask, buffers)
 
     def step(self, weights, x, before):
@@ -216,21 +225,57 @@ class Layer:
         after : ndarray of shape (S, n, H)
             The states after it.
         """
-        cell, n = self.cell, x.shape[0]
+        return self.step_gates(weights, self.project(weights, x), before)
+
+    def project(self, weights, x):
+        """Return the input's share of every gate.
+
+        Parameters
+        ----------
+        weights : LayerWeights
+            The weights.
+        x : ndarray of shape (n, n_inputs)
+            What arrives.
+
+        Returns
+        -------
+        gates : ndarray of shape (G, n, H)
+            The gates before the recurrent share.
+        """
+        gates = np.empty((len(self.cell.gates), x.shape[0], self.n_units), dtype=x.dtype)
+        _project(x, weights.W_x, weights.b_x, weights.b_h, weights.added, gates)
+        return gates
+
+    def step_gates(self, weights, gates, before):
+        """Run one step, given the input's share of every gate.
+
+        Parameters
+        ----------
+        weights : LayerWeights
+            The weights.
+        gates : ndarray of shape (G, n, H)
+            What :meth:`project` returned; overwritten.
+        before : ndarray of shape (S, n, H)
+            The states before the step.
+
+        Returns
+        -------
+        after : ndarray of shape (S, n, H)
+            The states after it.
+        """
+        cell, n = self.cell, gates.shape[1]
 
         def empty(*lengths):
-            return np.empty((*lengths, n, self.n_units), dtype=x.dtype)
+            return np.empty((*lengths, n, self.n_units), dtype=gates.dtype)
 
         states = np.concatenate([before, empty(len(cell.states))], axis=1)
-        gates = empty(len(cell.gates))
-        _project(x, weights.W_x, weights.b_x, weights.b_h, weights.added, gates)
         cell.forward(
             0, 1, np.array([0, n]), weights.no_mask, weights.W_h, weights.b_h,
             gates, empty(len(cell.inner_gates)), empty(1 + len(cell.own_operands)), states,
         )  # fmt: skip
         return np.ascontiguousarray(states[:, n:])
 
-    def backward(self, weights, kept, batch, walk, workspace):
+    def backward(self, weights, kept, batch, walk, workspace, d_final=None):
         """Turn the gates into their loss gradients, given that of the outputs in the buffers.
 
         Parameters
@@ -245,10 +290,15 @@ class Layer:
             How to walk back through time (see :mod:`skrnn.bptt`).
         workspace : Workspace
             The one given to `forward`.
+        d_final : ndarray of shape (S, n, H) or None, default=None
+            Loss gradient of the states after each sequence's last step, beside that of the
+            outputs; None is zero. Afterwards ``kept.buffers.d_state`` holds the gradient of the
+            initial states.
         """
         W_h = self._transposed(weights.W_h, workspace)
         buffers = kept.buffers
-        buffers.d_state[...] = 0
+        # A sequence that has ended keeps its gradient until its last step is reached.
+        buffers.d_state[...] = 0 if d_final is None else d_final
 
         def run(first, last):
             self.cell.backward(

@@ -1,4 +1,4 @@
-"""Stacked, bidirectional recurrent layers under a linear head.
+"""Stacked, bidirectional recurrent layers under a head.
 
 The network knows its cell only by the contract in :mod:`skrnn.cells.base`. It owns no weights:
 every method takes the flat parameter vector, so one network serves any number of threads. It only
@@ -12,47 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from skrnn import bptt
-from skrnn._gemm import add_product, add_transposed_product
-from skrnn._jit import jit
-from skrnn._views import flat
 from skrnn.batching import add_rows, take_rows
-from skrnn.cells import clear, fill_rows
-from skrnn.layer import Layer, LayerWeights, add_column_sums
-from skrnn.params import ParameterLayout, glorot_uniform
-from skrnn.pooling import POOLINGS
-from skrnn.workspace import aligned
+from skrnn.crf_head import CRFHead
+from skrnn.embedding import make_inputs
+from skrnn.heads import SequenceHead, StepHead, scale_rows, share_gradient, side_by_side
+from skrnn.layer import Layer, LayerWeights
+from skrnn.params import ParameterLayout
+from skrnn.workspace import Workspace, aligned
 
 DIRECTIONS = ("forward", "backward")
-
-
-@jit
-def _scale_rows(values, positions, mask, out):
-    """Multiply each row by the mask of its sequence."""
-    for row in range(values.shape[0]):
-        for k in range(values.shape[1]):
-            out[row, k] = values[row, k] * mask[positions[row], k]
-
-
-@jit
-def _read_out(features, W_hy, b_y, raw):
-    fill_rows(b_y, raw)
-    add_product(features, W_hy, raw)
-
-
-@jit
-def _read_back(d_raw, W_hy, d_features):
-    """Form the loss gradient of what the head read."""
-    clear(flat(d_features, 0, d_features.shape[0]))
-    for i in range(d_raw.shape[0]):
-        for j in range(d_raw.shape[1]):
-            for k in range(d_features.shape[1]):
-                d_features[i, k] += d_raw[i, j] * W_hy[k, j]
-
-
-@jit
-def _add_head_gradient(features, d_raw, d_W_hy, d_b_y):
-    add_transposed_product(features, d_raw, d_W_hy)
-    add_column_sums(d_raw, d_b_y)
 
 
 @dataclass(frozen=True)
@@ -97,10 +65,16 @@ class Trace:
         Dropout, in the batch's order.
     layers : list of list of Kept
         For each layer and direction.
-    pooled, features : ndarray of shape (n, n_features)
-        What the pooling gave, and what the head read of it after dropout.
-    raw : ndarray of shape (n, n_outputs)
+    pooled, features : ndarray of shape (rows, n_features)
+        What the head reads, and what is left of it after dropout; a row a sequence or a step.
+    raw : ndarray of shape (rows, n_outputs)
         The raw outputs.
+    steps : ndarray of shape (R, n_channels)
+        The steps as they were packed.
+    d_head : tuple of ndarray, or None
+        Gradient of those weights of the head that its loss depends on directly.
+    d_inputs : ndarray of shape (R, n_inputs) or None
+        Loss gradient of what the bottom layer reads, where `backward` needed it.
     """
 
     batch: object
@@ -109,6 +83,9 @@ class Trace:
     pooled: np.ndarray
     features: np.ndarray
     raw: np.ndarray
+    steps: np.ndarray
+    d_head: tuple | None = None
+    d_inputs: np.ndarray | None = None
 
 
 class NetworkWeights:
@@ -126,7 +103,8 @@ class NetworkWeights:
         self.layers = [
             [LayerWeights(layer, vector) for layer in directions] for directions in network.layers
         ]
-        self.W_hy, self.b_y = (block.view(vector) for block in network.head)
+        self.head = network.head.bind(vector)
+        self.inputs = network.inputs.bind(vector)
 
 
 class Network:
@@ -144,8 +122,15 @@ class Network:
         Columns of the raw output.
     bidirectional : bool, default=False
         Whether each layer also reads the sequences backwards.
-    pooling : {"last", "mean", "max"}, default="last"
-        What the head reads.
+    pooling : {"last", "mean", "max"} or None, default="last"
+        What the head reads; None is the state at every step, with an output for each.
+    head : {"linear", "crf"}, default="linear"
+        With an output for each step: whether each is judged by itself, or all of a sequence
+        together by a conditional random field.
+    tables : dict of int to tuple of (int, int), default=None
+        Channels that hold ids, with the number of ids and of the numbers that stand for each.
+    train_tables : bool, default=True
+        Whether these numbers are learned.
 
     Attributes
     ----------
@@ -154,7 +139,13 @@ class Network:
     layers : list of list of Layer
         For each layer and direction.
     n_features : int
-        Numbers that the head reads of each sequence.
+        Numbers that the head reads at a time.
+    inputs : PlainInputs or Embedding
+        What it begins with.
+    head : SequenceHead, StepHead or CRFHead
+        What it ends with.
+    n_dense : int
+        Weights before those of tables in the flat vector.
     description : str
         The network in a few words.
     """
@@ -168,6 +159,9 @@ class Network:
         *,
         bidirectional=False,
         pooling="last",
+        head="linear",
+        tables=None,
+        train_tables=True,
     ):
         self.cell = cell
         self.n_channels = n_channels
@@ -175,8 +169,10 @@ class Network:
         self.n_outputs = n_outputs
         self.n_directions = 2 if bidirectional else 1
         self.pooling = pooling
+        self.head_name = head
         self.layout = ParameterLayout()
-        self.layers, n_inputs = [], n_channels
+        self.inputs = make_inputs(n_channels, tables, train_tables)
+        self.layers, n_inputs = [], self.inputs.n_outputs
         for i, n_units in enumerate(self.hidden_layer_sizes):
             self.layers.append(
                 [
@@ -186,20 +182,36 @@ class Network:
             )
             n_inputs = n_units * self.n_directions
         self.n_features = n_inputs
-        self.head = (
-            self.layout.add("head.W_hy", (n_inputs, n_outputs)),
-            self.layout.add("head.b_y", (n_outputs,), is_bias=True),
-        )
-
+        if pooling is None:
+            kind = {"linear": StepHead, "crf": CRFHead}[head]
+            self.head = kind(n_inputs, n_outputs, self.layout)
+        else:
+            self.head = SequenceHead(n_inputs, n_outputs, self.layout, pooling)
+        self.n_dense = self.layout.size
+        self.inputs.add_to(self.layout)
         both = ", bidirectional" if bidirectional else ""
         self.description = (
-            f"{n_channels} channels, {cell.name}{self.hidden_layer_sizes}{both}, "
-            f"pooling {pooling!r}, {n_outputs} outputs"
+            f"{self.inputs.description}, {cell.name}{self.hidden_layer_sizes}{both}, "
+            f"{self.head.description}"
         )
         self._bound = None, None
 
     def __getstate__(self):
         return {**self.__dict__, "_bound": (None, None)}
+
+    @property
+    def arguments(self):
+        """What makes the same network, the cell aside."""
+        return {
+            "n_channels": self.n_channels,
+            "hidden_layer_sizes": self.hidden_layer_sizes,
+            "n_outputs": self.n_outputs,
+            "bidirectional": self.n_directions == 2,
+            "pooling": self.pooling,
+            "head": self.head_name,
+            "tables": self.inputs.tables,
+            "train_tables": self.inputs.learns,
+        }
 
     # ---------------------------------------------------------------- weights
 
@@ -243,8 +255,8 @@ class Network:
         for directions in self.layers:
             for layer in directions:
                 layer.initialise(params, rng, n_steps)
-        W_hy = self.head[0].view(params)
-        W_hy[...] = glorot_uniform(W_hy.shape, rng)
+        self.head.initialise(params, rng)
+        self.inputs.initialise(params, rng)
         return params
 
     def named_weights(self, params):
@@ -261,11 +273,12 @@ class Network:
             ``"layer_0.forward.W_xr"`` of shape (inputs, units), ``"layer_0.forward.W_hr"`` of
             shape (units, units), ``"layer_0.forward.b_xr"`` and ``"layer_0.forward.b_hr"`` of
             shape (units,), and so on, ``"head.W_hy"`` of shape (features, outputs) and
-            ``"head.b_y"`` of shape (outputs,).
+            ``"head.b_y"`` of shape (outputs,); ``"embedding.0"`` of shape (ids, numbers) of
+            channel 0.
         """
         weights = {}
         for name, block in self.layout.blocks.items():
-            if name.startswith("head."):
+            if name.startswith(("head.", "embedding.")):
                 weights[name] = block.view(params)
             else:
                 for gate, view in zip(self.cell.gates, block.view(params), strict=True):
@@ -294,12 +307,13 @@ class Network:
         Returns
         -------
         trace : Trace
-            The raw outputs in ``raw``, one row a sequence, and what `backward` needs.
+            The raw outputs in ``raw``, one row a sequence or a step, and what `backward` needs.
         """
         masks = NO_DROPOUT if masks is None else masks
         x = workspace.take("x", (batch.n_rows, self.n_channels), params.dtype)
         batch.pack(x)
-        weights, layers = self.bind(params), []
+        weights, layers, steps = self.bind(params), [], x
+        x = self.inputs.read(weights.inputs, steps, workspace)
         for i, directions in enumerate(weights.layers):
             if i > 0:
                 x = self._next_input(i, layers[-1], batch, workspace, masks)
@@ -309,11 +323,11 @@ class Network:
                     for d, own_weights in enumerate(directions)
                 ]
             )
-        pooled = self._pool(layers[-1], batch, workspace)
-        features = pooled if masks.inputs is None else pooled * masks.inputs[-1]
-        raw = workspace.take("raw", (batch.n_sequences, self.n_outputs), params.dtype)
-        _read_out(features, weights.W_hy, weights.b_y, raw)
-        return Trace(batch, masks, layers, pooled, features, raw)
+        features = pooled = self.head.read(layers[-1], batch, workspace)
+        if masks.inputs is not None:
+            features = self.head.drop(pooled, masks.inputs[-1], batch, workspace)
+        raw = self.head.raw(weights.head, features, workspace)
+        return Trace(batch, masks, layers, pooled, features, raw, steps)
 
     def _run(self, i, direction, weights, x, batch, workspace, masks):
         if direction == 1:
@@ -325,28 +339,12 @@ class Network:
 
     def _next_input(self, i, below, batch, workspace, masks):
         """Return what layer i reads: the outputs below, both directions side by side."""
-        x = below[0].output
-        if self.n_directions == 2:
-            n_units = x.shape[1]
-            joined = workspace.take(("joined", i), (batch.n_rows, 2 * n_units), x.dtype)
-            joined[:, :n_units] = x
-            joined[batch.shape.reversal, n_units:] = below[1].output
-            x = joined
+        x = side_by_side(below, batch, workspace, ("joined", i))
         if masks.inputs is None:
             return x
         scaled = workspace.take(("scaled", i), x.shape, x.dtype)
-        _scale_rows(x, batch.shape.positions, masks.inputs[i - 1], scaled)
+        scale_rows(x, batch.shape.positions, masks.inputs[i - 1], scaled)
         return scaled
-
-    def _pool(self, directions, batch, workspace):
-        pool = POOLINGS[self.pooling].pool
-        parts = []
-        for d, kept in enumerate(directions):
-            shape = (batch.n_sequences, kept.output.shape[1])
-            part = workspace.take(("pooled", d), shape, kept.output.dtype)
-            pool(kept.output, batch.starts, batch.lengths, part)
-            parts.append(part)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def step(self, params, x, states):
         """Run one step of all layers, forward in time.
@@ -368,8 +366,10 @@ class Network:
             Output of the top layer.
         """
         after = []
-        weights = self.bind(params).layers
-        for (layer,), (own_weights,), before in zip(self.layers, weights, states, strict=True):
+        weights = self.bind(params)
+        x = self.inputs.read(weights.inputs, x, Workspace())
+        pairs = zip(self.layers, weights.layers, states, strict=True)
+        for (layer,), (own_weights,), before in pairs:
             after.append(layer.step(own_weights, x, before))
             x = after[-1][0]
         return tuple(after), x
@@ -389,12 +389,33 @@ class Network:
         raw : ndarray of shape (n, n_outputs)
             The raw outputs.
         """
-        weights = self.bind(params)
-        raw = np.empty((features.shape[0], self.n_outputs), dtype=params.dtype)
-        _read_out(features, weights.W_hy, weights.b_y, raw)
-        return raw
+        return self.head.raw(self.bind(params).head, features, Workspace())
 
     # --------------------------------------------------------------- backward
+
+    def value_and_gradient(self, loss, params, trace, target, weight, d_raw):
+        """Return the weighted loss of a batch, and write its gradient to `d_raw`.
+
+        Parameters
+        ----------
+        loss : Loss
+            The loss.
+        params : ndarray of shape (layout.size,)
+            The flat vector.
+        trace : Trace
+            What `forward` left.
+        target, weight : ndarray of shape (rows, ...)
+            As the loss takes them.
+        d_raw : ndarray of shape (rows, n_outputs)
+            Loss gradient of the raw outputs.
+
+        Returns
+        -------
+        value : float
+            The weighted loss.
+        """
+        weights = self.bind(params).head
+        return self.head.value_and_gradient(loss, weights, trace, target, weight, d_raw)
 
     def backward(self, params, trace, d_raw, workspace, walk=bptt.full):
         """Turn the activations of a trace into loss gradients.
@@ -405,7 +426,7 @@ class Network:
             The flat vector.
         trace : Trace
             What `forward` left; its gates are overwritten.
-        d_raw : ndarray of shape (n, n_outputs)
+        d_raw : ndarray of shape (rows, n_outputs)
             Loss gradient of the raw outputs.
         workspace : Workspace
             The one given to `forward`.
@@ -417,7 +438,7 @@ class Network:
         add_weight_gradients : The gradients of the weights, from what this leaves.
         """
         weights = self.bind(params)
-        self._spread(weights.W_hy, trace, d_raw, workspace)
+        self.head.backward(weights.head, trace, d_raw, workspace)
         for i in range(len(self.layers) - 1, -1, -1):
             for d, layer in enumerate(self.layers[i]):
                 kept, own_weights = trace.layers[i][d], weights.layers[i][d]
@@ -425,66 +446,52 @@ class Network:
                 layer.backward(own_weights, kept, trace.batch, one_walk, workspace)
             if i > 0:
                 self._pass_down(i, weights.layers[i], trace, workspace)
-
-    def _spread(self, W_hy, trace, d_raw, workspace):
-        """Bring the gradient through head and pooling to the outputs of the top layer."""
-        d_features = workspace.take("d_features", trace.features.shape, d_raw.dtype)
-        _read_back(d_raw, W_hy, d_features)
-        if trace.masks.inputs is not None:
-            d_features *= trace.masks.inputs[-1]
-        spread, batch = POOLINGS[self.pooling].spread, trace.batch
-        for d, kept in enumerate(trace.layers[-1]):
-            n_units = kept.output.shape[1]
-            part = slice(d * n_units, (d + 1) * n_units)
-            spread(
-                kept.output,
-                batch.starts,
-                batch.lengths,
-                np.ascontiguousarray(trace.pooled[:, part]),
-                np.ascontiguousarray(d_features[:, part]),
-                kept.buffers.d_output,
-            )
+        if self.inputs.learns:
+            trace.d_inputs = self._input_gradient(0, weights.layers[0], trace, workspace)
 
     def _pass_down(self, i, weights, trace, workspace):
         """Bring the gradient from the input of layer i to the outputs of the layer below."""
-        reversal = trace.batch.shape.reversal if self.n_directions == 2 else None
+        d_x = self._input_gradient(i, weights, trace, workspace)
+        if trace.masks.inputs is not None:
+            scale_rows(d_x, trace.batch.shape.positions, trace.masks.inputs[i - 1], d_x)
+        share_gradient(d_x, trace.layers[i - 1], trace.batch)
+
+    def _input_gradient(self, i, weights, trace, workspace):
+        """Return the loss gradient of what layer i read, both directions together."""
         d_x = self.layers[i][0].input_gradient(weights[0], trace.layers[i][0], workspace)
         if self.n_directions == 2:
             turned = self.layers[i][1].input_gradient(weights[1], trace.layers[i][1], workspace)
-            add_rows(turned, reversal, d_x)
-        if trace.masks.inputs is not None:
-            _scale_rows(d_x, trace.batch.shape.positions, trace.masks.inputs[i - 1], d_x)
-        below = trace.layers[i - 1]
-        n_units = below[0].output.shape[1]
-        below[0].buffers.d_output[...] = d_x[:, :n_units]
-        if self.n_directions == 2:
-            below[1].buffers.d_output[...] = d_x[reversal, n_units:]
+            add_rows(turned, trace.batch.shape.reversal, d_x)
+        return d_x
 
     def gradient_tasks(self):
         """Return the independent parts of the weight gradient, to be run in any order."""
-        return [None] + [
+        recurrent = [
             (i, d, gate)
             for i in range(len(self.layers))
             for d in range(self.n_directions)
             for gate in range(len(self.cell.gates))
         ]
+        return ["head", *(["inputs"] if self.inputs.learns else []), *recurrent]
 
     def add_weight_gradients(self, task, trace, d_raw, gradient):
         """Add one part of the weight gradient of a batch that `backward` went through.
 
         Parameters
         ----------
-        task : tuple of (int, int, int) or None
-            One of :meth:`gradient_tasks`: layer, direction and gate, or None for the head.
+        task : tuple of (int, int, int), "head" or "inputs"
+            One of :meth:`gradient_tasks`: layer, direction and gate, or one of the ends.
         trace : Trace
             What `backward` left.
-        d_raw : ndarray of shape (n, n_outputs)
+        d_raw : ndarray of shape (rows, n_outputs)
             Loss gradient of the raw outputs.
         gradient : NetworkWeights
             Views of the flat gradient.
         """
-        if task is None:
-            _add_head_gradient(trace.features, d_raw, gradient.W_hy, gradient.b_y)
-            return
-        i, d, gate = task
-        self.layers[i][d].add_weight_gradient(trace.layers[i][d], gate, gradient.layers[i][d])
+        if task == "head":
+            self.head.add_weight_gradients(trace, d_raw, gradient.head)
+        elif task == "inputs":
+            self.inputs.add_gradient(trace, gradient.tables)
+        else:
+            i, d, gate = task
+            self.layers[i][d].add_weight_gradient(trace.layers[i][d], gate, gradient.layers[i][d])

@@ -1,4 +1,4 @@
-"""The training objective: mean loss over weighted sequences plus the L2 penalty."""
+"""The training objective: mean loss over weighted sequences or steps plus the L2 penalty."""
 
 from __future__ import annotations
 
@@ -7,8 +7,16 @@ import numpy as np
 from skrnn import bptt, inference
 from skrnn._jit import jit
 from skrnn.batching import PackedBatch, longest_first
+from skrnn.embedding import SparseGradient
 from skrnn.network import NO_DROPOUT, DropoutMasks, NetworkWeights
+from skrnn.solvers import gradient_parts
+from skrnn.threads import Threads
 from skrnn.workspace import Workspace, aligned_empty
+
+# Steps times weights of a batch below which handing pieces to other threads costs more than it
+# saves.
+WORTH_SHARING = 10_000_000
+ALONE = Threads(1)
 
 
 @jit
@@ -40,7 +48,7 @@ def clip_norm(gradient, max_norm):
 
     Parameters
     ----------
-    gradient : ndarray
+    gradient : ndarray or SparseGradient
         The flat gradient.
     max_norm : float or None
         The largest norm to leave alone.
@@ -52,9 +60,11 @@ def clip_norm(gradient, max_norm):
     """
     if max_norm is None:
         return
-    norm = np.sqrt(squared_norm(gradient))
+    parts = gradient_parts(gradient)
+    norm = np.sqrt(sum(squared_norm(part) for part in parts))
     if max_norm < norm < np.inf:
-        gradient *= gradient.dtype.type(max_norm / (norm + 1e-6))
+        for part in parts:
+            part *= part.dtype.type(max_norm / (norm + 1e-6))
 
 
 class Dropout:
@@ -106,10 +116,10 @@ class Objective:
         The loss.
     sequences : Sequences or LazySequences
         The inputs.
-    target : ndarray of shape (n,) or (n, n_outputs)
-        The targets, as the loss takes them.
-    weight : ndarray of shape (n,)
-        Weight of each sequence, positive.
+    target : ndarray of shape (rows,) or (rows, n_outputs)
+        The targets, as the loss takes them, for each sequence or step as the network's head has it.
+    weight : ndarray of shape (rows,)
+        Weight of each of them.
     alpha : float, default=0
         Strength of the L2 penalty on weights, divided by `mean_weight` times
         the sequences of a batch.
@@ -119,7 +129,8 @@ class Objective:
         How to walk back through time.
     mean_weight : float or None, default=None
         Weight by which a batch is divided for each of its sequences; None is the mean over all
-        data. It is the same for all batches: a batch of heavy sequences counts for more.
+        data, of the sum over a sequence's steps where each has a target. It is the same for all
+        batches: a batch of heavy sequences counts for more.
     """
 
     def __init__(
@@ -143,14 +154,14 @@ class Objective:
         self.alpha = alpha
         self.dropout = dropout
         self.walk = walk
-        self.mean_weight = weight.mean() if mean_weight is None else mean_weight
+        self.mean_weight = weight.sum() / len(sequences) if mean_weight is None else mean_weight
         self._weight_slices = network.layout.weight_slices()
         self._tasks = network.gradient_tasks()
         self._workspaces = []
         self._gradient = None
 
     def __len__(self):
-        return self.weight.size
+        return len(self.sequences)
 
     def gradient(self, params, indices, threads, rng=None):
         """Return loss and gradient of a batch.
@@ -173,27 +184,29 @@ class Objective:
         -------
         loss : float
             Weighted mean loss plus penalty.
-        gradient : ndarray of shape (layout.size,)
-            Its gradient, valid until the next call.
+        gradient : ndarray of shape (layout.size,) or SparseGradient
+            Its gradient, valid until the next call; sparse where the network has tables.
         """
         total_weight = self.mean_weight * indices.size
-        scale = (self.weight[indices] / total_weight).astype(params.dtype)
         masks = NO_DROPOUT
         if self.dropout is not None and rng is not None:
             masks = self.dropout.draw(self.network, indices.size, rng, params.dtype)
-        sequences, rows = self.sequences.load(indices)
-        pieces = inference.cut(longest_first(sequences.lengths[rows]))
+        sequences, positions = self.sequences.load(indices)
+        lengths = sequences.lengths_of(positions)
+        pieces = inference.cut(longest_first(lengths), inference.piece_size(self.network))
+        if len(pieces) == 1 or lengths.sum() * params.size < WORTH_SHARING:
+            threads = ALONE
         while len(self._workspaces) < min(threads.count, len(pieces)):
             self._workspaces.append(Workspace())
         loss, gradient, views = 0.0, *self._cleared_gradient(params.dtype)
+        views.tables = self.network.inputs.begin_gradient(sequences, positions)
         for first in range(0, len(pieces), threads.count):
             wave = pieces[first : first + threads.count]
 
             def run(piece, workspace):
-                batch = PackedBatch(sequences, rows[piece])
-                target = self.target[indices[piece]]
+                batch = PackedBatch(sequences, positions[piece])
                 return self._run_piece(
-                    params, batch, target, scale[piece], masks.take(piece), workspace
+                    params, batch, indices[piece], total_weight, masks.take(piece), workspace
                 )
 
             done = threads.map(run, wave, self._workspaces)
@@ -204,21 +217,32 @@ class Objective:
                     self.network.add_weight_gradients(task, trace, d_raw, views)
 
             threads.map(add, self._tasks)
-        return loss + self._penalize(params, gradient, total_weight), gradient
+        loss += self._penalize(params, gradient, total_weight)
+        if self.network.inputs.tables:
+            n_dense = self.network.n_dense
+            gradient = SparseGradient(gradient[:n_dense], views.tables, gradient.size)
+        return loss, gradient
+
+    def _views(self, vector):
+        return NetworkWeights(self.network, vector)
 
     def _cleared_gradient(self, dtype):
         """Return the flat gradient, all zero, and views of its parts."""
         if self._gradient is None:
             vector = aligned_empty(self.network.layout.size, dtype)
-            self._gradient = vector, NetworkWeights(self.network, vector)
-        self._gradient[0][...] = 0
+            self._gradient = vector, self._views(vector)
+        self._gradient[0][: self.network.n_dense] = 0
         return self._gradient
 
-    def _run_piece(self, params, batch, target, scale, masks, workspace):
+    def _run_piece(self, params, batch, indices, total_weight, masks, workspace):
         # A piece is sorted already, so the batch keeps its order and the masks fit.
         trace = self.network.forward(params, batch, workspace, masks)
         d_raw = workspace.take("d_raw", trace.raw.shape, params.dtype)
-        loss = self.loss.value_and_gradient(trace.raw, target, scale, d_raw)
+        rows = self.network.head.rows(batch, indices)
+        scale = (self.weight[rows] / total_weight).astype(params.dtype)
+        loss = self.network.value_and_gradient(
+            self.loss, params, trace, self.target[rows], scale, d_raw
+        )
         self.network.backward(params, trace, d_raw, workspace, self.walk)
         return loss, trace, d_raw
 

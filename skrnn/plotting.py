@@ -9,11 +9,18 @@ drawn, so the rest of the library works without it.
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skrnn._drawing import (
+    check_matplotlib,
+    check_offers,
+    draw_legend,
+    isolated_markers,
+    line_style,
+    make_label,
+    prepare_axes,
+)
+
 __all__ = ["GradientFlowDisplay", "LossCurveDisplay"]
 
-# Okabe & Ito's palette, told apart under every common kind of colour blindness (without yellow,
-# which is too pale for a line on white).
-_PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 _DIRECTION_STYLES = ["-", "--"]
 _SCORE_AXES_LABEL = "skrnn validation score"
 
@@ -116,9 +123,9 @@ class LossCurveDisplay:
         display : LossCurveDisplay
             The display, drawn.
         """
-        _check_matplotlib(f"{cls.__name__}.from_estimator")
+        check_matplotlib(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
-        _check_offers(estimator, "loss_curve_", cls.__name__)
+        check_offers(estimator, "loss_curve_", cls.__name__)
         display = cls(
             loss_curve=estimator.loss_curve_,
             validation_loss_curve=getattr(estimator, "validation_loss_curve_", None),
@@ -151,20 +158,20 @@ class LossCurveDisplay:
         display : LossCurveDisplay
             The display itself.
         """
-        _check_matplotlib(f"{type(self).__name__}.plot")
+        check_matplotlib(f"{type(self).__name__}.plot")
         loss = _as_curve(self.loss_curve, "loss_curve")
         self._check_best_iter(loss.size)
         name = self.name if name is None else name
-        self.ax_ = ax = _prepare_axes(ax, title="Loss by epoch")
+        self.ax_ = ax = prepare_axes(ax, title="Loss by epoch")
         self.figure_ = ax.figure
         self.validation_ax_ = self.validation_line_ = self.best_iter_line_ = None
 
-        (self.line_,) = _draw_curve(ax, loss, _label(name, "training loss"), "-", line_kw)
+        (self.line_,) = _draw_curve(ax, loss, make_label(name, "training loss"), "-", line_kw)
         if self.validation_loss_curve is not None:
             curve = _as_curve(self.validation_loss_curve, "validation_loss_curve")
             self.validation_ax_ = ax
             (self.validation_line_,) = _draw_curve(
-                ax, curve, _label(name, "validation loss"), "--", validation_line_kw
+                ax, curve, make_label(name, "validation loss"), "--", validation_line_kw
             )
         elif self.validation_scores is not None:
             self._plot_validation_scores(name, validation_line_kw)
@@ -173,7 +180,9 @@ class LossCurveDisplay:
 
         ax.set(xlabel="Epoch", ylabel="Loss")
         ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        _draw_legend(ax, avoid_twin=_find_score_axes(ax) is not None)
+        # Losses fall to the lower right, scores rise to the upper right: between them is room,
+        # which matplotlib cannot find by itself because it sees the lines of one axes only.
+        draw_legend(ax, "best" if _find_score_axes(ax) is None else "center right")
         return self
 
     def _check_best_iter(self, n_epochs):
@@ -185,10 +194,10 @@ class LossCurveDisplay:
 
     def _plot_validation_scores(self, name, validation_line_kw):
         scores = _as_curve(self.validation_scores, "validation_scores")
-        label = _label(name, "validation score (right axis)")
+        label = make_label(name, "validation score (right axis)")
         # An empty line on the loss axes takes the next colour of that axes and gives the one
         # legend its entry; the values are drawn on the twin.
-        (entry,) = self.ax_.plot([], [], **_style(label, "--", validation_line_kw))
+        (entry,) = self.ax_.plot([], [], **line_style(label, "--", validation_line_kw))
         twin = _find_score_axes(self.ax_)
         if twin is None:
             twin = self.ax_.twinx()
@@ -199,8 +208,8 @@ class LossCurveDisplay:
         self.validation_line_.set_color(entry.get_color())
 
     def _mark_best_iter(self, name, best_iter_kw):
-        style = _style(
-            _label(name, f"weights kept (epoch {self.best_iter})"),
+        style = line_style(
+            make_label(name, f"weights kept (epoch {self.best_iter})"),
             ":",
             best_iter_kw,
             color=self.line_.get_color() if name else "0.4",
@@ -290,9 +299,9 @@ class GradientFlowDisplay:
         display : GradientFlowDisplay
             The display, drawn.
         """
-        _check_matplotlib(f"{cls.__name__}.from_estimator")
+        check_matplotlib(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
-        _check_offers(estimator, "gradient_flow", cls.__name__)
+        check_offers(estimator, "gradient_flow", cls.__name__)
         flow = estimator.gradient_flow(X, y)
         display = cls(norms=flow.norms, layer_names=flow.layer_names, name=name)
         return display.plot(ax=ax, line_kw=line_kw)
@@ -314,24 +323,24 @@ class GradientFlowDisplay:
         display : GradientFlowDisplay
             The display itself.
         """
-        _check_matplotlib(f"{type(self).__name__}.plot")
+        check_matplotlib(f"{type(self).__name__}.plot")
         norms = self._checked_norms()
         name = self.name if name is None else name
         was_drawn = ax is not None and ax.has_data()
-        self.ax_ = ax = _prepare_axes(ax, title="Gradient flow through time")
+        self.ax_ = ax = prepare_axes(ax, title="Gradient flow through time")
         self.figure_ = ax.figure
         ax.set_yscale("log")
         self.lines_ = self._plot_lines(norms, name, line_kw)
-        self.zero_markers_ = _mark_edge(ax, norms == 0, 0.02, "v", _label(name, "exactly zero"))
+        self.zero_markers_ = _mark_edge(ax, norms == 0, 0.02, "v", make_label(name, "exactly zero"))
         self.overflow_markers_ = _mark_edge(
-            ax, np.isposinf(norms), 0.98, "^", _label(name, "overflow")
+            ax, np.isposinf(norms), 0.98, "^", make_label(name, "overflow")
         )
         # Without a single positive value the logarithmic axis has nothing to scale itself by.
         if not (was_drawn or _is_drawable(norms).any()):
             ax.set_ylim(np.finfo(np.float64).eps, 1)
         ax.set(xlabel="Time step $t$", ylabel=r"Mean of $\Vert\partial L / \partial h_t\Vert_2$")
         ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        _draw_legend(ax)
+        draw_legend(ax)
         return self
 
     def _checked_norms(self):
@@ -353,7 +362,7 @@ class GradientFlowDisplay:
         """Return the name alone where there is only one line to it."""
         if name is not None and len(self.layer_names) == 1:
             return name
-        return _label(name, self.layer_names[line])
+        return make_label(name, self.layer_names[line])
 
     def _plot_lines(self, norms, name, line_kw):
         n_layers, n_directions, n_timesteps = norms.shape
@@ -364,11 +373,11 @@ class GradientFlowDisplay:
             for direction in range(n_directions):
                 values = norms[layer, direction]
                 drawable = _is_drawable(values)
-                style = _style(
+                style = line_style(
                     self._line_label(name, layer * n_directions + direction),
                     _DIRECTION_STYLES[direction % len(_DIRECTION_STYLES)],
                     line_kw,
-                    **_isolated_markers(drawable),
+                    **isolated_markers(drawable),
                     **colour,
                 )
                 lines += self.ax_.plot(steps, np.where(drawable, values, np.nan), **style)
@@ -382,24 +391,6 @@ def _kept_the_best(estimator):
     return getattr(estimator, "_kept_best", False) and hasattr(estimator, "best_iter_")
 
 
-def _check_matplotlib(caller):
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f"{caller} requires matplotlib. Install it with `pip install skrnn[plot]`."
-        ) from error
-
-
-def _check_offers(estimator, attribute, display_name):
-    if not hasattr(estimator, attribute):
-        raise ValueError(
-            f"{display_name} needs an estimator with {attribute!r}; {type(estimator).__name__} "
-            "has none. Of a Pipeline pass the last step, pipeline[-1]; of a search pass "
-            "search.best_estimator_."
-        )
-
-
 def _as_curve(values, name):
     curve = np.asarray(values, dtype=np.float64)
     if curve.ndim != 1 or curve.size == 0:
@@ -407,35 +398,8 @@ def _as_curve(values, name):
     return curve
 
 
-def _prepare_axes(ax, title):
-    import matplotlib.pyplot as plt
-
-    if ax is None:
-        _, ax = plt.subplots(layout="constrained")
-    if not ax.has_data():
-        ax.set_prop_cycle(color=_PALETTE)
-        ax.grid(visible=True, color="0.9", linewidth=0.8)
-        ax.set_axisbelow(True)
-    if not ax.get_title():
-        ax.set_title(title)
-    return ax
-
-
-def _label(name, text):
-    return f"{name}: {text}" if name else text
-
-
-def _style(label, linestyle, overrides, **defaults):
-    from matplotlib.cbook import normalize_kwargs
-    from matplotlib.lines import Line2D
-
-    # So that {"ls": ":"} replaces the default "linestyle" instead of clashing with it.
-    overrides = normalize_kwargs(overrides or {}, Line2D)
-    return {"label": label, "linestyle": linestyle, "linewidth": 1.8, **defaults, **overrides}
-
-
 def _draw_curve(ax, curve, label, linestyle, overrides):
-    style = _style(label, linestyle, overrides)
+    style = line_style(label, linestyle, overrides)
     if curve.size == 1:
         style.setdefault("marker", "o")
     return ax.plot(np.arange(1, curve.size + 1), curve, **style)
@@ -452,26 +416,9 @@ def _find_score_axes(ax):
     return next(same_place, None)
 
 
-def _draw_legend(ax, avoid_twin=False):
-    # Losses fall to the lower right, scores rise to the upper right: between them is room, which
-    # matplotlib cannot find by itself because it sees the lines of one axes only.
-    ax.legend(
-        loc="center right" if avoid_twin else "best",
-        fontsize="small",
-        framealpha=0.9,
-    )
-
-
 def _is_drawable(values):
     values = np.asarray(values, dtype=np.float64)
     return np.isfinite(values) & (values > 0)
-
-
-def _isolated_markers(drawable):
-    """Style that marks the points without neighbours, which make no line."""
-    padded = np.concatenate(([False], drawable, [False]))
-    isolated = np.flatnonzero(drawable & ~padded[:-2] & ~padded[2:]).tolist()
-    return {"marker": "o", "markersize": 5, "markevery": isolated} if isolated else {}
 
 
 def _mark_edge(ax, mask, height, marker, label):

@@ -5,9 +5,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skrnn._jit import jit
+from skrnn._views import flat
+
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
 _CHUNK = 1 << 16
+
+
+@jit
+def _pack_rows(values, first_rows, starts, out):
+    """Copy step t of each living sequence to the rows of step t."""
+    for t in range(starts.size - 1):
+        for i in range(starts[t + 1] - starts[t]):
+            source = flat(values, first_rows[i] + t, first_rows[i] + t + 1)
+            target = flat(out, starts[t] + i, starts[t] + i + 1)
+            for c in range(target.size):
+                target[c] = source[c]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +57,24 @@ class Sequences:
         """Number of steps of each sequence, int64."""
         return self.offsets[1:] - self.offsets[:-1]
 
+    def lengths_of(self, indices):
+        """Return the number of steps of some sequences, without looking at the others."""
+        return self.offsets[indices + 1] - self.offsets[indices]
+
+    def pack(self, indices, starts, out):
+        """Write some sequences, longest first, to time-major rows without gaps.
+
+        Parameters
+        ----------
+        indices : ndarray of int64
+            Which sequences, from the longest to the shortest.
+        starts : ndarray of int64 of shape (n_steps + 1,)
+            First row of each step in `out`.
+        out : ndarray of shape (n_rows, n_channels)
+            Receives the steps.
+        """
+        _pack_rows(self.values, self.offsets[indices], starts, out)
+
     @property
     def dtype(self):
         """Type of the values."""
@@ -67,6 +99,10 @@ class Sequences:
         """Return all sequences in memory, as these are."""
         return self
 
+    def astype(self, dtype):
+        """Return the sequences in another float type."""
+        return Sequences(self.values.astype(dtype), self.offsets)
+
     def take(self, indices):
         """Select sequences.
 
@@ -89,11 +125,7 @@ class Sequences:
         if n_selected == 1 or (np.diff(indices) == 1).all():
             offsets = self.offsets[first : first + n_selected + 1]
             return Sequences(self.values[offsets[0] : offsets[-1]], offsets - offsets[0])
-        lengths = self.lengths[indices]
-        offsets = lengths_to_offsets(lengths)
-        shifts = self.offsets[indices] - offsets[:-1]
-        rows = np.repeat(shifts, lengths)
-        rows += np.arange(rows.shape[0])
+        rows, offsets = rows_of(self.offsets, indices)
         return Sequences(self.values.take(rows, axis=0), offsets)
 
     def _positions(self, indices):
@@ -117,6 +149,30 @@ class Sequences:
             raise IndexError(f"an index is out of bounds for {n_sequences} sequences")
         indices = indices.astype(np.int64, copy=False)
         return np.where(indices < 0, indices + n_sequences, indices)
+
+
+def rows_of(offsets, indices):
+    """Return the rows of some sequences among those of all, and where each sequence begins.
+
+    Parameters
+    ----------
+    offsets : ndarray of shape (n_sequences + 1,), int64
+        Sequence ``i`` is rows ``offsets[i]`` to ``offsets[i + 1]``.
+    indices : ndarray of int64 of shape (n_selected,)
+        Which sequences, in which order.
+
+    Returns
+    -------
+    rows : ndarray of int64
+        Their rows, end to end.
+    selected_offsets : ndarray of shape (n_selected + 1,), int64
+        Where each of them begins, and the end.
+    """
+    lengths = (offsets[1:] - offsets[:-1])[indices]
+    selected_offsets = lengths_to_offsets(lengths)
+    rows = np.repeat(offsets[indices] - selected_offsets[:-1], lengths)
+    rows += np.arange(rows.shape[0])
+    return rows, selected_offsets
 
 
 def lengths_to_offsets(lengths):

@@ -41,7 +41,49 @@ def _rmsprop_step(params, gradient, square, rate, rho, epsilon):
         params[k] -= rate * gradient[k] / (np.sqrt(square[k]) + epsilon)
 
 
-class Adam:
+def gradient_parts(gradient):
+    """Return the flat arrays that a gradient consists of: itself, or parts of a sparse one."""
+    return [gradient] if isinstance(gradient, np.ndarray) else gradient.parts
+
+
+class Solver:
+    """Steps along gradients, dense or sparse.
+
+    Of tables with a sparse gradient only the rows that it names are moved, and only their running
+    means go on.
+
+    Parameters
+    ----------
+    params : ndarray
+        The flat vector that will be stepped; only its size and type are kept.
+    n_states : int
+        Numbers kept for each of its elements.
+    """
+
+    def __init__(self, params, n_states):
+        self._states = tuple(np.zeros_like(params) for _ in range(n_states))
+
+    def step(self, params, gradient, rate):
+        """Move `params` one step of size `rate` along an ndarray or a SparseGradient."""
+        self._begin_step()
+        if isinstance(gradient, np.ndarray):
+            self._move(params, gradient, self._states, rate)
+            return
+        dense = slice(gradient.dense.size)
+        self._move(params[dense], gradient.dense, [s[dense] for s in self._states], rate)
+        for table in gradient.tables:
+            views = [table.block.view(vector) for vector in (params, *self._states)]
+            own, *states = (view[table.rows] for view in views)
+            lines = [state.reshape(-1) for state in states]
+            self._move(own.reshape(-1), table.values.reshape(-1), lines, rate)
+            for view, moved in zip(views, (own, *states), strict=True):
+                view[table.rows] = moved
+
+    def _begin_step(self):
+        """Note that a step begins."""
+
+
+class Adam(Solver):
     """Adam of D. P. Kingma and J. Ba (ICLR 2015), Algorithm 1.
 
     Parameters
@@ -55,20 +97,19 @@ class Adam:
     """
 
     def __init__(self, params, *, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
-        self._mean = np.zeros_like(params)
-        self._square = np.zeros_like(params)
+        super().__init__(params, 2)
         self._beta_1, self._beta_2, self._epsilon = beta_1, beta_2, epsilon
         self._n_steps = 0
 
-    def step(self, params, gradient, rate):
-        """Move `params` one step of size `rate`."""
+    def _begin_step(self):
         self._n_steps += 1
+
+    def _move(self, params, gradient, states, rate):
         number = params.dtype.type
         _adam_step(
             params,
             gradient,
-            self._mean,
-            self._square,
+            *states,
             number(rate / (1 - self._beta_1**self._n_steps)),
             number(self._beta_1),
             number(self._beta_2),
@@ -77,7 +118,7 @@ class Adam:
         )
 
 
-class StochasticGradientDescent:
+class StochasticGradientDescent(Solver):
     """Gradient descent with momentum, plain or of Nesterov.
 
     Parameters
@@ -91,18 +132,17 @@ class StochasticGradientDescent:
     """
 
     def __init__(self, params, *, momentum=0.9, nesterov=True):
-        self._velocity = np.zeros_like(params)
+        super().__init__(params, 1)
         self._momentum = momentum
         self._nesterov = nesterov
 
-    def step(self, params, gradient, rate):
-        """Move `params` one step of size `rate`."""
+    def _move(self, params, gradient, states, rate):
         number = params.dtype.type
         step = _nesterov_step if self._nesterov and self._momentum > 0 else _momentum_step
-        step(params, gradient, self._velocity, number(rate), number(self._momentum))
+        step(params, gradient, *states, number(rate), number(self._momentum))
 
 
-class RMSprop:
+class RMSprop(Solver):
     """RMSprop of T. Tieleman and G. Hinton (lecture 6.5 of "Neural Networks", 2012).
 
     Parameters
@@ -116,14 +156,13 @@ class RMSprop:
     """
 
     def __init__(self, params, *, rho=0.9, epsilon=1e-8):
-        self._square = np.zeros_like(params)
+        super().__init__(params, 1)
         self._rho, self._epsilon = rho, epsilon
 
-    def step(self, params, gradient, rate):
-        """Move `params` one step of size `rate`."""
+    def _move(self, params, gradient, states, rate):
         number = params.dtype.type
         _rmsprop_step(
-            params, gradient, self._square, number(rate), number(self._rho), number(self._epsilon)
+            params, gradient, *states, number(rate), number(self._rho), number(self._epsilon)
         )
 
 

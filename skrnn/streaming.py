@@ -8,8 +8,8 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
+from skrnn._subnormals import flushed
 from skrnn.layouts import plain_input
-from skrnn.pooling import POOLINGS
 from skrnn.sequences import all_finite, as_float, contiguous
 
 
@@ -110,12 +110,14 @@ class Streaming:
         TypeError
             If `x` is no array of numbers, or `state` no state.
         """
-        check_is_fitted(self)
+        if "_params" not in vars(self):  # much quicker than scikit-learn's look at all attributes
+            check_is_fitted(self)
         network, params = self._network, self._params
         _check_direction(network)
         _check_state(state, network, params.dtype)
         x = _check_step(x, (state.n_sequences, network.n_channels), params.dtype)
-        layers, output = network.step(params, x, state.layers)
+        with flushed():
+            layers, output = network.step(params, x, state.layers)
         if not all_finite(output):
             row = int(np.isfinite(output).all(axis=1).argmin())
             raise ValueError(
@@ -123,7 +125,7 @@ class Streaming:
                 "far from those seen in fit. Scale them, for example with skrnn.SequenceScaler."
             )
         n_steps = state.n_steps + 1
-        kept, pooled = POOLINGS[network.pooling].stream(output, state.pooled, n_steps)
+        kept, pooled = network.head.stream(output, state.pooled, n_steps)
         after = RNNState(layers, kept, n_steps, network.description)
         if response_method == "transform":
             # The state may hold the same array, and the caller may write to this one.

@@ -6,9 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from joblib import effective_n_jobs
 
+from skrnn._subnormals import begin, flushed
+
 
 class Threads:
     """Threads that live as long as a ``with`` block; none at all for one job.
+
+    What they run takes subnormal numbers for zero.
 
     Parameters
     ----------
@@ -22,7 +26,9 @@ class Threads:
 
     def __enter__(self):
         if self.count > 1:
-            self._executor = ThreadPoolExecutor(self.count, thread_name_prefix="skrnn")
+            self._executor = ThreadPoolExecutor(
+                self.count, thread_name_prefix="skrnn", initializer=begin
+            )
         return self
 
     def __exit__(self, *exception):
@@ -33,5 +39,6 @@ class Threads:
     def map(self, function, *iterables):
         """Return the results in order; an exception of any is raised."""
         if self._executor is None:
-            return list(map(function, *iterables))
+            with flushed():
+                return list(map(function, *iterables))
         return list(self._executor.map(function, *iterables))

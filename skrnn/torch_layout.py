@@ -21,7 +21,7 @@ def _recurrent_blocks(network):
     """Yield PyTorch's name and the block for every recurrent array."""
     for name, block in network.layout.blocks.items():
         prefix, _, kind = name.rpartition(".")
-        if prefix != "head":
+        if prefix not in ("head", "embedding"):
             yield _torch_names(prefix)[kind], block
 
 

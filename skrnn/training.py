@@ -105,7 +105,10 @@ class History:
 
 @dataclass(frozen=True)
 class Settings:
-    """How long to train and what to keep, under the estimators' names."""
+    """How long to train and what to keep, under the estimators' names.
+
+    An epoch is `epoch_size` sequences of a shuffled pass over all, or the pass itself.
+    """
 
     max_iter: int
     batch_size: int
@@ -116,6 +119,7 @@ class Settings:
     max_fun: int
     early_stopping: bool
     verbose: int
+    epoch_size: int | None = None
 
 
 def raise_if_diverged(loss, params, epoch):
@@ -193,6 +197,8 @@ class StochasticTraining:
         self.threads = threads
         self.n_seen = n_seen
         self._rate = None
+        # What is left of a shuffled pass over all data, where an epoch is a part of it.
+        self._deck = np.empty(0, np.int64)
 
     def run(self, params, history, validate=None, on_epoch=None):
         """Train until an end is reached.
@@ -246,9 +252,7 @@ class StochasticTraining:
 
     def _run_epoch(self, params, epoch):
         """Pass once over all data and return the mean loss met on the way."""
-        order = np.arange(len(self.objective))
-        if self.settings.shuffle and self.settings.batch_size < order.size:
-            self.rng.shuffle(order)
+        order = self._draw()
         size = self.settings.batch_size
         n_batches = -(-order.size // size)
         total = 0.0
@@ -262,6 +266,20 @@ class StochasticTraining:
             self.n_seen += batch.size
             total += loss * batch.size
         return total / order.size
+
+    def _draw(self):
+        """Return the sequences of an epoch in their order; a short one goes on in the next."""
+        n, size = len(self.objective), self.settings.epoch_size
+        if size is None or size >= n:
+            order = np.arange(n)
+            if self.settings.shuffle and self.settings.batch_size < n:
+                self.rng.shuffle(order)
+            return order
+        if self._deck.size < size:
+            self._deck = np.arange(n)
+            self.rng.shuffle(self._deck)
+        order, self._deck = self._deck[:size], self._deck[size:]
+        return order
 
     def _has_ended(self, history):
         if history.n_stalled <= self.settings.n_iter_no_change:

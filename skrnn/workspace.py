@@ -8,10 +8,12 @@ import numpy as np
 
 # A vector that crosses the line between two cache lines costs two loads.
 CACHE_LINE = 64
+# Bytes below which the call that finds the address costs more than it saves.
+ALIGNED_FROM = 32768
 
 
 def aligned_empty(shape, dtype):
-    """Return an array with undefined content whose first element begins a cache line.
+    """Return an array with undefined content; a large one begins a cache line.
 
     Parameters
     ----------
@@ -20,8 +22,9 @@ def aligned_empty(shape, dtype):
     dtype : numpy dtype
         Its type.
     """
-    dtype = np.dtype(dtype)
-    size = np.prod(shape, dtype=np.int64) * dtype.itemsize
+    size = (prod(shape) if isinstance(shape, tuple) else shape) * np.dtype(dtype).itemsize
+    if size < ALIGNED_FROM:
+        return np.empty(shape, dtype=dtype)
     memory = np.empty(size + CACHE_LINE, dtype=np.uint8)
     first = -memory.ctypes.data % CACHE_LINE
     return memory[first : first + size].view(dtype).reshape(shape)

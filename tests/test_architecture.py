@@ -13,22 +13,32 @@ PACKAGE = Path(__file__).resolve().parents[1] / "skrnn"
 LAYERS = (
     {"_jit"},
     {"_tiles"},
-    {"_math", "_gemm", "_views"},
-    {"cells", "sequences", "threads", "workspace"},
-    {"layouts", "params", "losses", "solvers"},
-    {"lazy", "batching", "pooling", "bptt"},
-    {"validation"},
+    {"_math", "_gemm", "_views", "_subnormals"},
+    {"cells", "sequences", "threads", "workspace", "_drawing"},
+    {"layouts", "params", "losses", "solvers", "crf", "plotting"},
+    {"lazy"},
+    {"validation", "batching", "pooling", "bptt", "_attention", "output_layouts", "targets"},
     {"preprocessing"},
+    {"text", "metrics"},
     {"layer"},
+    {"heads", "embedding"},
+    {"crf_head"},
+    {"stack", "dense", "attention", "outputs"},
+    {"decoder"},
     {"network"},
+    {"encoder_decoder"},
     {"inference", "torch_layout", "streaming", "checks"},
+    {"search"},
     {"objective"},
+    {"teaching"},
     {"training"},
     {"estimators"},
+    {"forecasting"},
+    {"sktime", "nixtla"},
     {"warmup"},
 )
-STAND_ALONE = {"plotting"}
-NUMBA_MODULES = {"_jit", "_math", "_tiles", "_gemm", "_views", "cells"}
+STAND_ALONE = {"_drawing", "attention_display"}  # import nothing of the package
+NUMBA_MODULES = {"_jit", "_math", "_tiles", "_gemm", "_views", "_subnormals", "cells"}
 COMPILERS = {"njit", "jit", "vectorize", "guvectorize", "jitclass", "cfunc", "stencil"}
 CELL_NAME = re.compile(r"gru|lstm|^rnn$", re.IGNORECASE)
 
@@ -172,7 +182,10 @@ ABOVE_THE_CELLS = [path for path in UNITS if RANKS.get(unit_of(path), 0) >= RANK
 
 @pytest.mark.parametrize("path", ABOVE_THE_CELLS, ids=name_of)
 def test_nothing_above_the_cells_knows_one_by_name(path):
-    assert list(cell_names(parse(path), allow_defaults=unit_of(path) == "estimators")) == []
+    assert (
+        list(cell_names(parse(path), allow_defaults=unit_of(path) in {"estimators", "forecasting"}))
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -186,7 +199,7 @@ def test_nothing_above_the_cells_knows_one_by_name(path):
         ("network", ("skrnn",), "from skrnn import RNNClassifier", ["RNNClassifier"]),
         ("network", ("skrnn",), "from . import training", ["training"]),
         ("network", ("skrnn",), "def f():\n    import skrnn.training", ["training"]),
-        ("plotting", ("skrnn",), "import numpy\nfrom skrnn._math import tanh", ["_math"]),
+        ("_drawing", ("skrnn",), "import numpy\nfrom skrnn._math import tanh", ["_math"]),
     ],
 )
 def test_upward_imports_are_seen(unit, package, code, expected):

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import issparse
 from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.callback import with_callbacks
-from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
-from sklearn.utils.validation import check_array
+from sklearn.utils.multiclass import unique_labels
 
 from skrnn.estimators.base import BaseRNN, works_in_batches
 from skrnn.estimators.gradient_flow import GradientFlow
+from skrnn.estimators.labels import Labels
 from skrnn.estimators.parameters import CONSTRAINTS, document
+from skrnn.estimators.scoring import Scoring
 from skrnn.losses import classification_loss
 
 
@@ -37,19 +35,9 @@ def _has_margins(estimator):
     return estimator.loss == "hinge" if fitted is None else fitted.link_inverse is None
 
 
-def _balance(column, weight):
-    """Return the factors that give all classes the same total weight."""
-    present = np.unique(column[weight > 0])
-    factors = compute_class_weight(
-        "balanced", classes=present, y=column[weight > 0], sample_weight=weight[weight > 0]
-    )
-    places = np.minimum(np.searchsorted(present, column), present.size - 1)
-    return factors[places]
-
-
 @document
-class RNNClassifier(GradientFlow, ClassifierMixin, BaseRNN):
-    """Recurrent network that gives each sequence a class, or several labels.
+class RNNClassifier(Scoring, GradientFlow, Labels, ClassifierMixin, BaseRNN):
+    """Recurrent network that gives each sequence, or each step, a class or several labels.
 
     Sequences may be of unequal length: each is run to its true end, nothing is padded. The
     output layer is a softmax for several classes, a logistic unit for two, and one for each label
@@ -65,6 +53,9 @@ class RNNClassifier(GradientFlow, ClassifierMixin, BaseRNN):
     class_weight : dict, "balanced", list of dict or None, default=None
         Weight of each class in the loss, as everywhere in scikit-learn; multiplied with
         `sample_weight`. ``"balanced"`` needs all data at once and is refused by `partial_fit`.
+    ignore_label : object, default=None
+        With ``mode="many_to_many"``, a value in y that is no class: its steps count neither in
+        the loss nor in scores. NaN and None always are such values.
     {threads}
 
     Attributes
@@ -96,6 +87,7 @@ class RNNClassifier(GradientFlow, ClassifierMixin, BaseRNN):
         **CONSTRAINTS,
         "loss": [StrOptions({"log_loss", "hinge"})],
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
+        "ignore_label": "no_validation",
     }
 
     def __init__(
@@ -103,6 +95,7 @@ class RNNClassifier(GradientFlow, ClassifierMixin, BaseRNN):
         hidden_layer_sizes=(64,),
         cell="gru",
         *,
+        mode="many_to_one",
         activation="tanh",
         bidirectional=False,
         pooling="last",
@@ -135,10 +128,12 @@ class RNNClassifier(GradientFlow, ClassifierMixin, BaseRNN):
         n_iter_no_change=10,
         max_fun=15000,
         class_weight=None,
+        ignore_label=None,
         n_jobs=None,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.cell = cell
+        self.mode = mode
         self.activation = activation
         self.bidirectional = bidirectional
         self.pooling = pooling
@@ -171,6 +166,7 @@ class RNNClassifier(GradientFlow, ClassifierMixin, BaseRNN):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.class_weight = class_weight
+        self.ignore_label = ignore_label
         self.n_jobs = n_jobs
 
     def __sklearn_tags__(self):
@@ -190,9 +186,13 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
             The sequences. Trailing steps of NaN in a 3-D X are padding. A DataFrame with a
             (sequence, time) MultiIndex holds sequences of any length.
         y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
-            The class of each sequence, or a 0/1 column for each label.
+            The class of each sequence, or a 0/1 column for each label. With
+            ``mode="many_to_many"`` of shape (n_sequences, n_steps) or (n_sequences, n_steps,
+            n_labels), or a list of arrays as long as the sequences, or a Series or DataFrame with
+            the index of X.
         sample_weight : array-like of shape (n_sequences,), default=None
-            Weight of each sequence in the loss.
+            Weight of each sequence in the loss; with ``mode="many_to_many"`` also of each step, in
+            any layout of y.
         X_val, y_val : array-like, default=None
             Validation data to watch each epoch, and to stop by if `early_stopping`.
 
@@ -222,11 +222,11 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         X : array-like or list of array-like
             The sequences, in any layout that `fit` takes.
         y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
-            The class of each sequence, or a 0/1 column for each label.
+            The class of each sequence, or a 0/1 column for each label; of each step as in `fit`.
         classes : array-like of shape (n_classes,), default=None
             All classes that will ever come; needed in the first call only.
         sample_weight : array-like of shape (n_sequences,), default=None
-            Weight of each sequence in the loss.
+            Weight of each sequence in the loss, or of each step as in `fit`.
 
         Returns
         -------
@@ -265,108 +265,6 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         finally:
             del self._announced_classes
 
-    def _check_y(self, y, *, reset):
-        if not issparse(y):
-            assert_all_finite(np.asarray(y), input_name="y")
-        with np.errstate(invalid="ignore"):  # scikit-learn casts numbers that are too large for int
-            check_classification_targets(y)
-            kind = type_of_target(y)
-        if kind == "multiclass-multioutput":
-            raise ValueError(
-                "y has several columns with more than two values each (multiclass-multioutput). "
-                "Pass one class a sequence, a 0/1 column for each label, or use "
-                "sklearn.multioutput.MultiOutputClassifier."
-            )
-        if kind.startswith("multilabel"):
-            return self._check_labels(y, reset=reset)
-        y = column_or_1d(y, warn=True)
-        if reset:
-            self._set_classes(getattr(self, "_announced_classes", unique_labels(y)))
-            self._multilabel = False
-            n_classes = self.classes_.size
-            self.n_outputs_ = 1 if n_classes == 2 else n_classes
-        elif self._multilabel:
-            raise ValueError("y is one-dimensional, but fit saw a column for each label.")
-        unseen = ~np.isin(y, self.classes_)
-        if unseen.any():
-            raise ValueError(
-                f"y holds classes that were not there before: {np.unique(y[unseen]).tolist()}; "
-                f"known are {self.classes_.tolist()}. partial_fit takes all of them as `classes` "
-                "in its first call."
-            )
-        return y
-
-    def _set_classes(self, classes):
-        if self._goes_on() and not np.array_equal(self.classes_, classes):
-            raise ValueError(
-                f"warm_start goes on with the classes of the last fit, {self.classes_.tolist()}, "
-                f"but y has {classes.tolist()}. Set warm_start=False, or use a clone."
-            )
-        self.classes_ = classes
-
-    def _check_labels(self, y, *, reset):
-        y = check_array(y, accept_sparse=True, input_name="y", dtype=None)
-        y = y.toarray() if issparse(y) else y
-        if reset:
-            self._multilabel = True
-            self.n_outputs_ = y.shape[1]
-            self._set_classes(getattr(self, "_announced_classes", np.arange(y.shape[1])))
-            if self.classes_.size != y.shape[1]:
-                raise ValueError(
-                    f"y has {y.shape[1]} label columns, but classes names {self.classes_.size}; "
-                    "pass one number for each column."
-                )
-        if not self._multilabel or y.shape[1] != self.n_outputs_:
-            raise ValueError(
-                f"y has {y.shape[1]} label columns, but fit saw "
-                f"{self.n_outputs_ if self._multilabel else 'one class a sequence'}."
-            )
-        return y
-
-    def _encode(self, y, dtype):
-        if self._multilabel:
-            return np.ascontiguousarray(y, dtype=dtype)
-        codes = np.searchsorted(self.classes_, y)
-        if self.classes_.size == 2:
-            return codes.astype(dtype).reshape(-1, 1)
-        return codes.astype(np.int64)
-
-    def _weigh_classes(self, y, weight):
-        if self.class_weight is None:
-            return weight
-        if self.class_weight == "balanced":
-            columns = y.reshape(len(y), -1).T
-            factors = np.prod([_balance(column, weight) for column in columns], axis=0)
-        elif self._multilabel:
-            factors = compute_sample_weight(self.class_weight, y)
-        else:
-            # Of all classes, though a batch of partial_fit may hold only some of them.
-            of_classes = compute_class_weight(
-                self.class_weight, classes=self.classes_, y=self.classes_
-            )
-            factors = of_classes[np.searchsorted(self.classes_, y)]
-        wrong = ~(np.isfinite(factors) & (factors >= 0))
-        if wrong.any():
-            i = int(wrong.argmax())
-            raise ValueError(
-                f"class_weight gives class {y[i]} the weight {factors[i]}; weights must be finite "
-                "and not negative."
-            )
-        weight = weight * factors
-        if not weight.any():
-            raise ValueError(
-                "class_weight and sample_weight together give every sequence the weight zero."
-            )
-        return weight
-
-    def _strata(self, y, n_held_out):
-        """Return the classes, if each can be on both sides of the split."""
-        if self._multilabel:
-            return None
-        counts = np.unique(y, return_counts=True)[1]
-        enough = counts.min() > 1 and counts.size <= min(n_held_out, y.size - n_held_out)
-        return y if enough else None
-
     def _make_loss(self):
         exclusive = not self._multilabel and self.classes_.size != 2
         if exclusive and self.classes_.size == 1:
@@ -392,6 +290,16 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         # Not one minus the other, which would lose small probabilities.
         return np.column_stack([self._loss.link_inverse(-raw), probabilities])
 
+    def _log_probabilities(self, raw):
+        if self._multilabel:
+            return log_expit(raw)
+        if self.classes_.size == 2:
+            return np.column_stack([log_expit(-raw), log_expit(raw)])
+        return log_softmax(raw, axis=1)
+
+    def _margins(self, raw):
+        return raw[:, 0] if raw.shape[1] == 1 and not self._multilabel else raw
+
     @available_if(_has_probabilities)
     def predict_proba(self, X):
         """Estimate the probability of each class, or of each label.
@@ -404,9 +312,10 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         Returns
         -------
         probabilities : ndarray of shape (n_sequences, n_classes) or (n_sequences, n_labels)
-            In the order of `classes_`.
+            In the order of `classes_`. With ``mode="many_to_many"`` a row for each step, in the
+            layout that `predict` has.
         """
-        return self._probabilities(self._run(X, "raw"))
+        return self._run(X, "raw", self._probabilities, "classes_")
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X):
@@ -420,14 +329,10 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         Returns
         -------
         log_probabilities : ndarray of shape (n_sequences, n_classes) or (n_sequences, n_labels)
-            In the order of `classes_`.
+            In the order of `classes_`. With ``mode="many_to_many"`` a row for each step, in the
+            layout that `predict` has.
         """
-        raw = self._run(X, "raw")
-        if self._multilabel:
-            return log_expit(raw)
-        if self.classes_.size == 2:
-            return np.column_stack([log_expit(-raw), log_expit(raw)])
-        return log_softmax(raw, axis=1)
+        return self._run(X, "raw", self._log_probabilities, "classes_")
 
     @available_if(_has_margins)
     def decision_function(self, X):
@@ -441,7 +346,7 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         Returns
         -------
         scores : ndarray of shape (n_sequences,) or (n_sequences, n_outputs)
-            One column a class or label; for two classes one number, positive for the second.
+            One column a class or label; for two classes one number, positive for the second. With
+            ``mode="many_to_many"`` a row for each step, in the layout that `predict` has.
         """
-        raw = self._run(X, "raw")
-        return raw[:, 0] if raw.shape[1] == 1 and not self._multilabel else raw
+        return self._run(X, "raw", self._margins, "classes_")

@@ -8,8 +8,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrnn import bptt, inference
 from skrnn.batching import PackedBatch
+from skrnn.estimators.modes import MODES
 from skrnn.network import DIRECTIONS
-from skrnn.validation import check_sequences, check_target_length
+from skrnn.validation import check_sequences
 from skrnn.workspace import Workspace
 
 
@@ -43,8 +44,10 @@ class GradientFlow:
         """
         check_is_fitted(self)
         sequences = check_sequences(self, X, reset=False, dtype=self._params.dtype)
-        check_target_length(sequences, y, X)
-        target = self._encode(self._check_y(y, reset=False), self._params.dtype)
+        mode = MODES[self._fitted_mode]
+        y, ignored = mode.read_targets(self, y, sequences, X, reset=False)
+        target = self._encode(y, self._params.dtype)
+        own_loss = np.where(ignored, 0, 1).astype(self._params.dtype)
         network = self._network
         shape = len(network.hidden_layer_sizes), network.n_directions
         n_steps = int(np.diff(sequences.offsets).max())
@@ -55,8 +58,8 @@ class GradientFlow:
             observers = {key: bptt.Observed() for key in np.ndindex(shape)}
             trace = network.forward(self._params, batch, workspace)
             d_raw = np.empty_like(trace.raw)
-            own_loss = np.ones(batch.n_sequences, dtype=self._params.dtype)
-            self._loss.value_and_gradient(trace.raw, target[piece[batch.order]], own_loss, d_raw)
+            rows = network.head.rows(batch, piece)
+            self._loss.value_and_gradient(trace.raw, target[rows], own_loss[rows], d_raw)
             with np.errstate(over="ignore", invalid="ignore"):
                 network.backward(self._params, trace, d_raw, workspace, observers)
             counts[: batch.n_steps] += np.diff(batch.starts)

@@ -7,11 +7,14 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
+from skrnn.estimators.modes import MODES
+
 CONSTRAINTS = {
     # These three have checks of their own, whose messages say more.
     "hidden_layer_sizes": "no_validation",
     "cell": "no_validation",
     "n_timesteps": "no_validation",
+    "mode": [StrOptions(set(MODES))],
     "activation": [StrOptions({"tanh", "relu", "logistic"})],
     "bidirectional": ["boolean"],
     "pooling": [StrOptions({"last", "mean", "max"})],
@@ -49,6 +52,10 @@ _NETWORK = """\
         Units of each recurrent layer, the first layer first; per direction if `bidirectional`.
     cell : {"gru", "lstm", "rnn"} or Cell, default="gru"
         The recurrent cell, by name or a :class:`~skrnn.cells.Cell` of one's own.
+    mode : {"many_to_one", "many_to_many"}, default="many_to_one"
+        How outputs stand to inputs: ``"many_to_one"`` gives each sequence one, ``"many_to_many"``
+        each step. With one for each step the loss is the sum over all true steps, divided by their
+        weight; steps whose target is NaN are ignored.
     activation : {"tanh", "relu", "logistic"}, default="tanh"
         Hidden-state function of the vanilla cell ``"rnn"``; the gated cells have theirs fixed and
         ignore it.
@@ -56,7 +63,8 @@ _NETWORK = """\
         Whether each layer also reads the sequences backwards.
     pooling : {"last", "mean", "max"}, default="last"
         What the output layer reads: the state after the last step (of each direction, if
-        `bidirectional`), or the mean or the maximum of the states over all true steps.
+        `bidirectional`), or the mean or the maximum of the states over all true steps. With
+        ``mode="many_to_many"`` it reads the state at each step instead.
     dropout : float, default=0.0
         Probability with which a unit is dropped between layers and before the output layer, one
         mask a sequence.

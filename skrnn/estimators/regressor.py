@@ -14,12 +14,13 @@ from sklearn.utils.validation import check_array
 from skrnn.estimators.base import BaseRNN, works_in_batches
 from skrnn.estimators.gradient_flow import GradientFlow
 from skrnn.estimators.parameters import CONSTRAINTS, document
+from skrnn.estimators.scoring import Scoring
 from skrnn.losses import regression_loss
 
 
 @document
-class RNNRegressor(GradientFlow, RegressorMixin, BaseRNN):
-    """Recurrent network that gives each sequence a number, or several.
+class RNNRegressor(Scoring, GradientFlow, RegressorMixin, BaseRNN):
+    """Recurrent network that gives each sequence, or each step, a number or several.
 
     Sequences may be of unequal length: each is run to its true end, nothing is padded. Targets are
     scaled inside and predictions scaled back, so targets in the tens of thousands or of 1e-6 train
@@ -74,6 +75,7 @@ default="squared_error"
         hidden_layer_sizes=(64,),
         cell="gru",
         *,
+        mode="many_to_one",
         activation="tanh",
         bidirectional=False,
         pooling="last",
@@ -111,6 +113,7 @@ default="squared_error"
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.cell = cell
+        self.mode = mode
         self.activation = activation
         self.bidirectional = bidirectional
         self.pooling = pooling
@@ -163,9 +166,12 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
             The sequences. Trailing steps of NaN in a 3-D X are padding. A DataFrame with a
             (sequence, time) MultiIndex holds sequences of any length.
         y : array-like of shape (n_sequences,) or (n_sequences, n_outputs)
-            The targets.
+            The targets. With ``mode="many_to_many"`` of shape (n_sequences, n_steps) or
+            (n_sequences, n_steps, n_outputs), or a list of arrays as long as the sequences, or a
+            Series or DataFrame with the index of X; a step that is NaN is ignored.
         sample_weight : array-like of shape (n_sequences,), default=None
-            Weight of each sequence in the loss.
+            Weight of each sequence in the loss; with ``mode="many_to_many"`` also of each step, in
+            any layout of y.
         X_val, y_val : array-like, default=None
             Validation data to watch each epoch, and to stop by if `early_stopping`.
 
@@ -195,9 +201,9 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         X : array-like or list of array-like
             The sequences, in any layout that `fit` takes.
         y : array-like of shape (n_sequences,) or (n_sequences, n_outputs)
-            The targets.
+            The targets, of each step as in `fit`.
         sample_weight : array-like of shape (n_sequences,), default=None
-            Weight of each sequence in the loss.
+            Weight of each sequence in the loss, or of each step as in `fit`.
 
         Returns
         -------

@@ -1,0 +1,168 @@
+"""How outputs stand to inputs: one for each sequence, or one for each step.
+
+A mode reads targets and weights into rows, and puts rows back into the layout of X. What rows
+mean, classes or numbers, is the estimator's business.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from skrnn.layouts import frame_ids, is_scalar, plain_input
+from skrnn.sequences import is_pandas
+from skrnn.targets import ignored_steps, names_of, read_steps, restore_steps
+from skrnn.validation import check_sequences, check_target_length
+
+
+def _checked_weight(sample_weight, n_rows):
+    return _check_sample_weight(
+        sample_weight, np.empty((n_rows, 1)), dtype=np.float64, ensure_non_negative=True
+    )
+
+
+def is_frame(values):
+    """Tell whether values are a Series or frame with a (sequence, time) index."""
+    return is_pandas(values) and values.index.nlevels > 1
+
+
+def _is_line(values):
+    """Tell whether values are one number for each sequence."""
+    return not is_frame(values) and all(is_scalar(value) for value in values)
+
+
+class ManyToOne:
+    """One output for each sequence."""
+
+    # Whether X may be read batch by batch, with lengths that are not known before.
+    reads_lazily = True
+
+    def pooling(self, estimator):
+        """Return what the head of the network reads; None is every step by itself."""
+        return estimator.pooling
+
+    def row_offsets(self, sequences):
+        """Return where the rows of each sequence begin, and end after the last."""
+        return np.arange(len(sequences) + 1)
+
+    def read_targets(self, estimator, y, sequences, X, *, reset):
+        """Read targets.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            Its `_check_y` checks rows of targets.
+        y : array-like
+            The targets.
+        sequences : Sequences
+            What they belong to.
+        X : object
+            What the sequences were read from.
+        reset : bool
+            Whether to set the attributes that describe targets, or to compare with them.
+
+        Returns
+        -------
+        rows : ndarray of shape (rows, ...)
+            The targets.
+        ignored : ndarray of bool of shape (rows,)
+            Rows without a target, which hold any valid one instead.
+        """
+        check_target_length(sequences, y, X)
+        rows = estimator._check_y(y, reset=reset)
+        return rows, np.zeros(len(rows), dtype=bool)
+
+    def read_weights(self, sample_weight, sequences, X):
+        """Return the weight of each row, float64."""
+        return _checked_weight(sample_weight, len(sequences))
+
+    def strata(self, estimator, y, n_held_out):
+        """Return the groups that a validation split keeps in proportion, or None."""
+        return estimator._strata(y, n_held_out)
+
+    def arrange(self, estimator, X, sequences, rows, names):
+        """Return rows in the layout that X calls for; `names` are for a frame's columns."""
+        return rows
+
+    def feature_index(self, X):
+        """Return the index that features of X have in a frame; None leaves it to scikit-learn."""
+        # scikit-learn would use the index of X, which has a row for each step.
+        return frame_ids(X.index) if is_frame(X) else None
+
+    def score(self, estimator, usual, X, y, sample_weight):
+        """Return the score, as scikit-learn has it."""
+        return usual(X, y, sample_weight=sample_weight)
+
+
+class ManyToMany(ManyToOne):
+    """One output for each step."""
+
+    reads_lazily = False
+
+    def pooling(self, estimator):
+        """Return None: each step is read by itself."""
+        return None
+
+    def row_offsets(self, sequences):
+        """Return where the steps of each sequence begin, and end after the last."""
+        return sequences.offsets
+
+    def read_targets(self, estimator, y, sequences, X, *, reset):
+        """Read targets of every step; those that are to be ignored are marked."""
+        ignore_label = getattr(estimator, "ignore_label", None)
+        y = plain_input(y)
+        rows = read_steps(y, sequences, X, ignore_label=ignore_label)
+        ignored = ignored_steps(rows, sequences, ignore_label)
+        kept = rows[~ignored]
+        kept = np.array(kept.tolist()) if kept.dtype == object else kept
+        checked = estimator._check_y(kept, reset=reset)
+        if reset:
+            estimator._target_names = names_of(y)
+            # Where each sequence has one step, y need not have an axis for it.
+            estimator._lacks_step_axis = (
+                sequences.lengths.max() == 1 and not is_frame(y) and np.shape(y) == rows.shape
+            )
+        filled = np.empty((len(rows), *checked.shape[1:]), dtype=checked.dtype)
+        filled[ignored], filled[~ignored] = checked[0], checked
+        return filled, ignored
+
+    def read_weights(self, sample_weight, sequences, X):
+        """Return the weight of each step; one for a sequence is that of all its steps."""
+        sample_weight = plain_input(sample_weight)
+        if sample_weight is None:
+            return np.ones(len(sequences.values))
+        if np.isscalar(sample_weight) or _is_line(sample_weight):
+            weight = _checked_weight(sample_weight, len(sequences))
+            return np.repeat(weight, sequences.lengths)
+        rows = read_steps(sample_weight, sequences, X, name="sample_weight")
+        rows = rows[:, 0] if rows.ndim == 2 and rows.shape[1] == 1 else rows
+        return _checked_weight(rows.astype(np.float64), len(sequences.values))
+
+    def strata(self, estimator, y, n_held_out):
+        """Return None: a sequence has many targets."""
+        return None
+
+    def arrange(self, estimator, X, sequences, rows, names):
+        """Return rows as a 2-D or 3-D array, a list of arrays, or a frame with the index of X."""
+        if estimator._lacks_step_axis and sequences.lengths.max() == 1 and not is_frame(X):
+            return rows
+        padding = getattr(estimator, "ignore_label", None)
+        if rows.dtype.kind == "f":
+            padding = np.nan
+        return restore_steps(X, sequences, rows, names=names, padding=padding)
+
+    def feature_index(self, X):
+        """Return None: features have the index of X."""
+        return None
+
+    def score(self, estimator, usual, X, y, sample_weight):
+        """Return the score over all steps that have a target."""
+        check_is_fitted(estimator)
+        sequences = check_sequences(estimator, X, reset=False, dtype=estimator._params.dtype)
+        rows, ignored = self.read_targets(estimator, y, sequences, X, reset=False)
+        weight = np.where(ignored, 0.0, self.read_weights(sample_weight, sequences, X))
+        raw = estimator._run_sequences(sequences, "raw")
+        return estimator._score_raw(raw, rows, weight)
+
+
+MODES = {"many_to_one": ManyToOne(), "many_to_many": ManyToMany()}

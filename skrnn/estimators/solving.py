@@ -1,0 +1,92 @@
+"""From parameters to what trains: solver, schedule, settings and objective."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skrnn import bptt, inference, solvers
+from skrnn.objective import Dropout, Objective
+from skrnn.training import Settings
+
+
+class Solving:
+    """Mixin: how a network is trained, by the parameters of the estimator."""
+
+    def _is_one_batch(self, n_sequences):
+        return self.solver == "lbfgs" or self._batch_size(n_sequences) == n_sequences
+
+    def _batch_size(self, n_sequences):
+        if self.batch_size == "auto":
+            return min(n_sequences, max(32, min(64, n_sequences // 8)))
+        return min(n_sequences, self.batch_size)
+
+    def _make_objective(self, network, loss, examples, mean_weight=None):
+        if self.solver == "lbfgs" and (self.dropout > 0 or self.recurrent_dropout > 0):
+            raise ValueError(
+                "solver='lbfgs' minimises one fixed function and cannot drop units at random; set "
+                "dropout=0 and recurrent_dropout=0, or choose solver='adam'."
+            )
+        dropout = None
+        if self.dropout > 0 or self.recurrent_dropout > 0:
+            dropout = Dropout(self.dropout, self.recurrent_dropout)
+        walk = bptt.full if self.bptt_steps is None else bptt.Truncated(self.bptt_steps)
+        return Objective(
+            network,
+            loss,
+            examples.sequences,
+            examples.target,
+            examples.weight,
+            alpha=self.alpha,
+            dropout=dropout,
+            walk=walk,
+            mean_weight=mean_weight,
+        )
+
+    def _make_validate(self, network, loss, validation, threads):
+        if validation is None:
+            return None
+        scale = (validation.weight / validation.weight.sum()).astype(validation.sequences.dtype)
+
+        def validate(params):
+            raw = inference.run(network, params, validation.sequences, threads, "raw", np.array)
+            value = loss.value_and_gradient(raw, validation.target, scale, np.empty_like(raw))
+            return self._score_raw(raw, validation.y, validation.weight), value
+
+        return validate
+
+    def _make_solver(self, params):
+        if self.solver == "adam":
+            return solvers.Adam(
+                params, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon
+            )
+        if self.solver == "rmsprop":
+            return solvers.RMSprop(params, rho=self.rho, epsilon=self.epsilon)
+        return solvers.StochasticGradientDescent(
+            params, momentum=self.momentum, nesterov=self.nesterovs_momentum
+        )
+
+    def _make_schedule(self, partial=False):
+        """Return the schedule; what lasts for a whole training is constant in `partial_fit`."""
+        if self.learning_rate == "invscaling":
+            return solvers.InverseScaling(self.learning_rate_init, self.power_t)
+        if partial or self.learning_rate == "constant":
+            return solvers.Constant(self.learning_rate_init)
+        kinds = {
+            "adaptive": solvers.Adaptive,
+            "cosine": solvers.Cosine,
+            "one_cycle": solvers.OneCycle,
+        }
+        return kinds[self.learning_rate](self.learning_rate_init)
+
+    def _settings(self, n_sequences, max_iter=None, early_stopping=None):
+        return Settings(
+            max_iter=self.max_iter if max_iter is None else max_iter,
+            batch_size=self._batch_size(n_sequences),
+            shuffle=self.shuffle,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+            max_grad_norm=self.max_grad_norm,
+            max_fun=self.max_fun,
+            early_stopping=self.early_stopping if early_stopping is None else early_stopping,
+            verbose=int(self.verbose),
+        )

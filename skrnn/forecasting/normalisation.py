@@ -1,0 +1,161 @@
+"""From the values of a series to what a network reads and gives, and exactly back.
+
+Two layers. A *transform* (nothing, a logarithm or a Box-Cox power) is fitted once on the training
+part and bends every value. What normalises a window is then measured on this window alone: a level
+to subtract, and a unit to divide by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import boxcox, inv_boxcox
+from scipy.stats import boxcox_normmax
+
+from skrnn._jit import jit
+
+
+@dataclass(frozen=True)
+class Transform:
+    """An increasing function of the values, with its inverse.
+
+    Attributes
+    ----------
+    power : float or None
+        Exponent of Box and Cox (1964); 0 is the logarithm, None leaves values alone.
+    offset : float
+        Added before: one where there are zeros.
+    floor : float
+        Smaller values count as this one.
+    limit : float
+        Transformed values are kept within this distance of zero on the way back.
+    """
+
+    power: float | None = None
+    offset: float = 0.0
+    floor: float = -np.inf
+    limit: float = np.inf
+
+    def forward(self, values):
+        """Transform values; NaN stays NaN."""
+        if self.power is None:
+            return values
+        return boxcox(np.maximum(values, self.floor) + self.offset, self.power)
+
+    def inverse(self, values):
+        """Undo :meth:`forward`."""
+        if self.power is None:
+            return values
+        if self.power != 0:
+            # Below this point no value has this transform: a step above it is the smallest.
+            edge = -1 / self.power
+            values = np.maximum(values, edge) if self.power > 0 else np.minimum(values, edge)
+        return inv_boxcox(np.clip(values, -self.limit, self.limit), self.power) - self.offset
+
+
+def fit_transform(kind, values, where):
+    """Choose and fit the transform of one target.
+
+    Parameters
+    ----------
+    kind : {None, "log", "box-cox", "auto"}
+        What to fit; ``"auto"`` is the logarithm if all values are positive.
+    values : ndarray of shape (n_rows,)
+        The values of all series, NaN where missing.
+    where : str
+        What the values are, for messages.
+
+    Returns
+    -------
+    transform : Transform
+        The transform.
+
+    Raises
+    ------
+    ValueError
+        If a negative value has no logarithm.
+    """
+    if kind is None:
+        return Transform()
+    present = values[~np.isnan(values)]
+    lowest = present.min()
+    if kind == "auto" and lowest <= 0:
+        return Transform()
+    if lowest < 0:
+        raise ValueError(
+            f"power_transform={kind!r} asks for values that are not negative, but {where} holds "
+            f"{lowest:g}. Set power_transform=None, or add a constant first."
+        )
+    offset = 1.0 if lowest == 0 else 0.0
+    floor = 0.0 if offset else lowest / 2
+    power = 0.0
+    if kind == "box-cox" and np.ptp(present) > 0:
+        power = float(np.clip(boxcox_normmax(present + offset, method="mle"), 0.0, 1.0))
+    bent = boxcox(np.array([floor, present.max()]) + offset, power)
+    # A network that goes astray may not take the exponential out of the floating-point range.
+    limit = 10.0 + 4 * np.abs(bent).max()
+    return Transform(power, offset, floor, float(limit))
+
+
+@jit
+def carry_forward(values, offsets, season, filled):
+    """Fill missing values with that of one season before, or else with the last one.
+
+    Values before the first of a series stay missing: nothing is known about them.
+    """
+    for i in range(offsets.size - 1):
+        first = offsets[i]
+        for row in range(first, offsets[i + 1]):
+            for k in range(values.shape[1]):
+                value = values[row, k]
+                if value != value and row - season >= first:
+                    value = filled[row - season, k]
+                if value != value and row > first:
+                    value = filled[row - 1, k]
+                filled[row, k] = value
+
+
+@jit
+def measure(values, ends, lengths, season, level, spread, size):
+    """Write what a window is like: level, mean distance from it, and mean distance from zero.
+
+    The level is the mean of the last season. A window of missing values alone has level NaN.
+    """
+    for i in range(ends.size):
+        low = ends[i] - lengths[i]
+        for k in range(values.shape[1]):
+            total, count = 0.0, 0
+            for row in range(max(low, ends[i] - season), ends[i]):
+                value = values[row, k]
+                if value == value:
+                    total += value
+                    count += 1
+            centre = total / count if count > 0 else np.nan
+            distance, magnitude, count = 0.0, 0.0, 0
+            for row in range(low, ends[i]):
+                value = values[row, k]
+                if value == value:
+                    distance += abs(value - centre)
+                    magnitude += abs(value)
+                    count += 1
+            level[i, k] = centre
+            spread[i, k] = distance / count if count > 0 else 0.0
+            size[i, k] = magnitude / count if count > 0 else 0.0
+
+
+@jit
+def repeat_season(values, ends, lengths, season, base):
+    """Write the seasonal naive forecast from each window; the last value where it is too short."""
+    horizon = base.shape[1]
+    for i in range(ends.size):
+        low = ends[i] - lengths[i]
+        for h in range(horizon):
+            back = season - h % season
+            for k in range(values.shape[1]):
+                value = np.nan
+                if ends[i] - back >= low:
+                    value = values[ends[i] - back, k]
+                if value != value:
+                    value = values[ends[i] - 1, k]
+                base[i, h, k] = value

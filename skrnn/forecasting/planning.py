@@ -1,0 +1,140 @@
+"""What `"auto"` means: the choices that follow from the data and the frequency."""
+
+from __future__ import annotations
+
+from math import ceil
+
+import numpy as np
+import pandas as pd
+
+from skrnn.forecasting.calendar import typical_step
+from skrnn.forecasting.model import Plan
+
+_DAY = pd.Timedelta(days=1)
+# The length of a segment of a series without a season, at most.
+_LONGEST_SEGMENT = 13
+# Windows in an epoch, at most: with the default `max_iter`, a thousand and some updates.
+_EPOCH = 512
+
+
+def season_of(freq):
+    """Return the usual season of a frequency, in rows.
+
+    Years, weeks and numbered rows have none; quarters and months have the year, business days and
+    days the week, steps from five minutes up the day, shorter ones the hour or the minute.
+
+    Parameters
+    ----------
+    freq : DateOffset or int
+        The frequency.
+
+    Returns
+    -------
+    season : int
+        Rows of a season; 1 where there is none.
+    """
+    if isinstance(freq, (int, np.integer)):
+        return 1
+    step = typical_step(freq)
+    days = step / _DAY
+    if isinstance(freq, pd.offsets.BusinessDay):
+        return 5 if freq.n == 1 else 1
+    if days > 25:
+        months = round(days / 30.44)
+        return 12 // months if 12 % months == 0 else 1
+    if days > 1:
+        return {7: 1, 15: 24}.get(round(days), 1)
+    if days == 1:
+        return 7
+    for cycle, shortest in (
+        (_DAY, "5min"),
+        (pd.Timedelta("1h"), "1s"),
+        (pd.Timedelta("60s"), "1ms"),
+    ):
+        if step >= pd.Timedelta(shortest):
+            return int(cycle / step) if cycle % step == pd.Timedelta(0) else 1
+    return 1
+
+
+def make_plan(forecaster, lengths, freq):
+    """Make all choices for series of some lengths.
+
+    Parameters
+    ----------
+    forecaster : RNNForecaster
+        Its parameters are the wishes.
+    lengths : ndarray of int64
+        Rows of each series.
+    freq : DateOffset or int
+        Their frequency.
+
+    Returns
+    -------
+    plan : Plan
+        The plan.
+
+    Raises
+    ------
+    ValueError
+        If `lookback` is longer than every series, or the season is.
+    """
+    longest = int(lengths.max())
+    season = forecaster.season_length
+    if season == "auto":
+        season = season_of(freq)
+        season = season if 2 * season <= longest else 1
+    season = 1 if season is None else int(season)
+    horizon = 1 if forecaster.strategy == "recursive" else int(forecaster.horizon)
+    lookback, segment = forecaster.lookback, forecaster.segment_length
+    if segment == "auto":
+        segment = season if season > 1 else min(horizon, _LONGEST_SEGMENT)
+        room = longest - 1 if lookback == "auto" else int(lookback)
+        segment = segment if 2 * segment <= room else 1
+    segment = int(segment)
+    if lookback == "auto":
+        wanted = max(4 * season, (4 if season > 1 else 5) * int(forecaster.horizon))
+        most = max(2 * season, int(np.median(lengths)) // 3)
+        wanted = segment * ceil(min(wanted, most) / segment)
+        lookback = max(1, min(wanted, longest - 1))
+    elif longest > 1 and lookback >= longest:
+        raise ValueError(
+            f"lookback={lookback} is longer than every series: the longest has {longest} rows, and "
+            "one must follow to be learned from. Choose a smaller lookback, or 'auto'."
+        )
+    return Plan(
+        horizon=horizon,
+        lookback=int(lookback),
+        season=season,
+        scaling="window" if forecaster.scaling == "auto" else forecaster.scaling,
+        baseline=forecaster.baseline,
+        transform=forecaster.power_transform,
+        difference=int(forecaster.difference),
+        segment=segment,
+        levels=network_levels(forecaster.quantiles),
+    )
+
+
+def network_levels(quantiles):
+    """Return the quantiles that the network gives, rising and with the median; None for none."""
+    if quantiles is None:
+        return None
+    levels = sorted({float(q) for q in quantiles} | {0.5})
+    if not 0 < levels[0] <= levels[-1] < 1:
+        raise ValueError(f"quantiles must lie between 0 and 1, got {list(quantiles)}.")
+    return tuple(levels)
+
+
+def windows_in_epoch(forecaster):
+    """Return how many windows an epoch draws at most; None is all."""
+    return _EPOCH if forecaster.windows_per_epoch == "auto" else forecaster.windows_per_epoch
+
+
+def rows_to_calibrate(lengths, horizon):
+    """Return how many rows at the end of each series show the errors of forecasts.
+
+    Enough for about a hundred errors of each step, all series together, but no more than a quarter
+    of a series, or a third where a quarter does not hold one horizon.
+    """
+    wanted = horizon + ceil(100 / lengths.size) - 1
+    most = np.maximum(lengths // 4, np.minimum(horizon, lengths // 3))
+    return np.minimum(wanted, most)
