@@ -69,6 +69,10 @@ for loss in ("squared_error", "absolute_error", "huber", "quantile", "poisson"):
     use(R(loss=loss), dense, numbers[:, 0])
 for X in (dense, ragged):
     C(cell={cell!r}).partial_fit(X, classes, classes=[0, 1, 2]).partial_fit(X, classes)
+steps = [np.arange(len(x)) % 3 for x in ragged]
+use(C(mode="many_to_many", bidirectional=True), ragged, steps)
+use(C(mode="many_to_many", dropout=0.5), dense, np.tile(np.arange(5) % 3, (70, 1)))
+use(R(mode="many_to_many", loss="huber"), dense, dense)
 use(C(), dense, classes).predict(np.asfortranarray(dense))
 new = signatures() - before
 if {dtype!r} == "float64":

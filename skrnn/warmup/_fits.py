@@ -87,6 +87,8 @@ def _run_everything_else(cell, dtype):
             model.step(X[0][:1], model.init_state())
     for settings in _REGRESSORS:
         _fitted(RNNRegressor(cell=cell, **settings), X, classes + 1.0).predict(X)
+    steps = [np.arange(length) % 3 for length in _LENGTHS]
+    _fitted(RNNClassifier(cell=cell, mode="many_to_many", dropout=0.5), X, steps).predict(X)
 
 
 def _fitted(model, X, y):
