@@ -10,11 +10,14 @@ bits alone and among others, and on one machine and another.
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
 
 from skrnn._jit import JIT_DISABLED, jit
+from skrnn._shared import SharedFunction
 from skrnn._tiles import SHORT, TALL, THIN, VECTOR_BYTES, make_tile
 
 # Rows of the shared dimension taken at a time, so that the panels in use stay in the cache. A
@@ -153,12 +156,61 @@ def _product(zero, size, deepest, a, a_row, a_step, b, b_step, c, c_row, rows, d
             )  # fmt: skip
 
 
+def _product_single(deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns):
+    _product(np.float32(0), 4, deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns)
+
+
+def _product_double(deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns):
+    _product(np.float64(0), 8, deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns)
+
+
+def _numpys_product(dtype):
+    """Return the product of matrices at addresses by NumPy, without the promise of its bits."""
+
+    def matrix(address, shape, strides):
+        span = sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
+        buffer = (ctypes.c_char * (span + dtype.itemsize)).from_address(address)
+        return np.ndarray(shape, dtype, buffer, strides=strides)
+
+    def add(deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns):
+        C = matrix(c, (rows, columns), (c_row, dtype.itemsize))
+        if depth > 0:
+            A = matrix(a, (rows, depth), (a_row, a_step))
+            C += A @ matrix(b, (depth, columns), (b_step, dtype.itemsize))
+
+    return add
+
+
+# Never to change: kernels in a user's cache may be older than this file (see skrnn._shared).
+_SHARED = {
+    bits: SharedFunction(
+        f"{__name__.replace('.', '_')}_product_{bits}", function, _numpys_product(dtype), 11
+    )
+    for bits, function, dtype in (
+        (32, _product_single, np.dtype(np.float32)),
+        (64, _product_double, np.dtype(np.float64)),
+    )
+}
+
+
+@intrinsic
+def _call_product(
+    typingctx, zero, deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns
+):  # numpydoc ignore
+    """Call the product of the type of `zero` that all kernels share."""
+
+    def codegen(context, builder, signature, args):
+        _SHARED[signature.args[0].bitwidth].emit_call(builder, args[1:])
+        return context.get_dummy_value()
+
+    return types.void(zero, *[types.intp] * 11), codegen
+
+
 @jit
 def _add_product(A, B, C):
     if C.size > 0:
-        _product(
+        _call_product(
             C.dtype.type(0),
-            C.itemsize,
             DEPTH_BLOCK,
             address_of(A),
             A.strides[0],
@@ -190,8 +242,8 @@ def _add_crowded_transposed_product(A, B, C):
         depth = min(TRANSPOSED_DEPTH_BLOCK, A.shape[0] - k)
         _copy_rows(A, k, depth, a)
         _copy_rows(B, k, depth, b)
-        _product(
-            C.dtype.type(0), size, TRANSPOSED_DEPTH_BLOCK, address_of(a), size, a.strides[0],
+        _call_product(
+            C.dtype.type(0), TRANSPOSED_DEPTH_BLOCK, address_of(a), size, a.strides[0],
             address_of(b), b.strides[0], address_of(C), C.strides[0], C.shape[0], depth, C.shape[1],
         )  # fmt: skip
 
@@ -201,9 +253,8 @@ def _add_transposed_product(A, B, C):
     if min(A.strides[0] % CROWDED, B.strides[0] % CROWDED) == 0 and min(C.shape) >= LARGE:
         _add_crowded_transposed_product(A, B, C)
     elif C.size > 0:
-        _product(
+        _call_product(
             C.dtype.type(0),
-            C.itemsize,
             TRANSPOSED_DEPTH_BLOCK,
             address_of(A),
             A.itemsize,

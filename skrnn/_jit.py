@@ -7,6 +7,7 @@ import numba
 _FLAGS = {
     "nogil": True,  # kernels run beside each other in plain Python threads
     "error_model": "numpy",  # a division by zero is an infinity, which keeps loops vectorisable
+    "no_cfunc_wrapper": True,  # nobody calls a kernel from C; it would cost compile time
     "fastmath": False,  # sums keep their order, so the bits are the same on every machine
 }
 
@@ -45,3 +46,25 @@ def jit(function):
         # No folder to keep machine code in: a read-only install without a home, or a function
         # typed at a prompt. It then compiles anew in each process.
         return numba.njit(**_FLAGS)(function)
+
+
+def compile_for_pointer(signature, function):
+    """Compile a function that is called through its address, or load it from the cache.
+
+    Parameters
+    ----------
+    signature : numba.core.typing.templates.Signature
+        Types of its result and arguments.
+    function : callable
+        A module-level function of the subset of Python that Numba compiles.
+
+    Returns
+    -------
+    compiled : numba.core.ccallback.CFunc
+        The compiled function; its address holds as long as it lives.
+    """
+    flags = {"error_model": _FLAGS["error_model"], "fastmath": _FLAGS["fastmath"]}
+    try:
+        return numba.cfunc(signature, cache=True, **flags)(function)
+    except RuntimeError:
+        return numba.cfunc(signature, **flags)(function)

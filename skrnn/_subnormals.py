@@ -8,7 +8,6 @@ the thread: it is set around the kernels and put back, so that nobody else's ari
 from __future__ import annotations
 
 import platform
-from contextlib import contextmanager
 
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -103,14 +102,4 @@ end = _end_plain if JIT_DISABLED else _end
 """Put the flags of this thread back."""
 
 
-@contextmanager
-def flushed():
-    """Flush subnormal numbers to zero in this thread, inside a ``with`` block."""
-    before = begin()
-    try:
-        yield
-    finally:
-        end(before)
-
-
-__all__ = ["begin", "flushed"]
+__all__ = ["begin", "end"]

@@ -109,6 +109,8 @@ class PackedBatch:
         Where the steps come from.
     indices : ndarray of int64
         Which sequences; they may repeat.
+    lengths : ndarray of int64 or None, default=None
+        Their lengths, where they are known already.
 
     Attributes
     ----------
@@ -120,9 +122,9 @@ class PackedBatch:
         Those of `shape`.
     """
 
-    def __init__(self, sequences, indices):
+    def __init__(self, sequences, indices, lengths=None):
         self._sequences = sequences
-        lengths = sequences.lengths_of(indices)
+        lengths = sequences.lengths_of(indices) if lengths is None else lengths
         longest = lengths.max()
         if lengths.min() == longest:
             self.order, self.shape = _uniform(lengths.size, int(longest))

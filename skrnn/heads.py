@@ -33,18 +33,8 @@ def _read_out(features, W_hy, b_y, raw):
 
 
 @jit
-def _read_back(d_raw, W_hy, d_features):
-    """Form the loss gradient of what the head read."""
-    clear(flat(d_features, 0, d_features.shape[0]))
-    for i in range(d_raw.shape[0]):
-        for j in range(d_raw.shape[1]):
-            for k in range(d_features.shape[1]):
-                d_features[i, k] += d_raw[i, j] * W_hy[k, j]
-
-
-@jit
 def _multiply_back(d_raw, W_transposed, d_features):
-    """Form the same as one product, for many rows."""
+    """Form the loss gradient of what the head read."""
     clear(flat(d_features, 0, d_features.shape[0]))
     add_product(d_raw, W_transposed, d_features)
 
@@ -249,7 +239,7 @@ class SequenceHead:
             The one of the forward pass.
         """
         d_features = workspace.take("d_features", trace.features.shape, d_raw.dtype)
-        _read_back(d_raw, weights[0], d_features)
+        _multiply_back(d_raw, np.ascontiguousarray(weights[0].T), d_features)
         if trace.masks.inputs is not None:
             d_features *= trace.masks.inputs[-1]
         spread, batch = POOLINGS[self.pooling].spread, trace.batch

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
-from skrnn._subnormals import flushed
+from skrnn._subnormals import begin, end
 from skrnn.layouts import plain_input
 from skrnn.sequences import all_finite, as_float, contiguous
 
@@ -116,8 +116,11 @@ class Streaming:
         _check_direction(network)
         _check_state(state, network, params.dtype)
         x = _check_step(x, (state.n_sequences, network.n_channels), params.dtype)
-        with flushed():
+        flags = begin()
+        try:
             layers, output = network.step(params, x, state.layers)
+        finally:
+            end(flags)
         if not all_finite(output):
             row = int(np.isfinite(output).all(axis=1).argmin())
             raise ValueError(

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from joblib import effective_n_jobs
 
-from skrnn._subnormals import begin, flushed
+from skrnn._subnormals import begin, end
 
 
 class Threads:
@@ -39,6 +39,9 @@ class Threads:
     def map(self, function, *iterables):
         """Return the results in order; an exception of any is raised."""
         if self._executor is None:
-            with flushed():
+            before = begin()
+            try:
                 return list(map(function, *iterables))
+            finally:
+                end(before)
         return list(self._executor.map(function, *iterables))

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "skrnn"
 # import each other. A name that no file has yet does no harm.
 LAYERS = (
     {"_jit"},
-    {"_tiles"},
+    {"_tiles", "_shared"},
     {"_math", "_gemm", "_views", "_subnormals"},
     {"cells", "sequences", "threads", "workspace", "_drawing"},
     {"layouts", "params", "losses", "solvers", "crf", "plotting"},
@@ -38,7 +38,7 @@ LAYERS = (
     {"warmup"},
 )
 STAND_ALONE = {"_drawing", "attention_display"}  # import nothing of the package
-NUMBA_MODULES = {"_jit", "_math", "_tiles", "_gemm", "_views", "_subnormals", "cells"}
+NUMBA_MODULES = {"_jit", "_math", "_tiles", "_shared", "_gemm", "_views", "_subnormals", "cells"}
 COMPILERS = {"njit", "jit", "vectorize", "guvectorize", "jitclass", "cfunc", "stencil"}
 CELL_NAME = re.compile(r"gru|lstm|^rnn$", re.IGNORECASE)
 

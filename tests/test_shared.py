@@ -1,0 +1,66 @@
+"""Shared machine code: compiled at the first call, right even if that is interrupted."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+
+from skrnn import _gemm, _jit, _shared
+
+pytestmark = pytest.mark.skipif(_jit.JIT_DISABLED, reason="there is no compiled code to share")
+
+
+def test_numpys_product_is_the_product():
+    rng = np.random.default_rng(0)
+    A, B, C = rng.normal(size=(3, 4)), rng.normal(size=(4, 5)), rng.normal(size=(3, 5))
+    expected = C + A @ B
+    add = _gemm._numpys_product(np.dtype(float))
+    add(9, A.ctypes.data, *A.strides, B.ctypes.data, B.strides[0], C.ctypes.data, C.strides[0],
+        3, 4, 5)  # fmt: skip
+    np.testing.assert_allclose(C, expected, rtol=1e-15)
+    turned = np.ascontiguousarray(A.T)
+    add(9, turned.ctypes.data, *turned.strides[::-1], B.ctypes.data, B.strides[0], C.ctypes.data,
+        C.strides[0], 3, 4, 5)  # fmt: skip
+    np.testing.assert_allclose(C, expected + A @ B, rtol=1e-15)
+
+
+def test_an_interrupt_while_it_compiles_arrives_and_the_result_is_right(monkeypatch):
+    calls = []
+
+    def interrupted(signature, function):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_shared, "compile_for_pointer", interrupted)
+    shared = _shared.SharedFunction(
+        "skrnn_test_interrupted", None, lambda *args: calls.append(args), 2
+    )
+    with pytest.raises(KeyboardInterrupt):
+        shared._stand_in(3, 4)
+        time.sleep(5)
+    assert calls == [(3, 4)]
+
+
+def test_a_kernel_from_the_cache_finds_the_product_in_a_new_process(tmp_path):
+    """Loaded, not compiled: nothing but the symbol tells it where the product is."""
+    script = textwrap.dedent("""
+        import numpy as np
+        from skrnn._gemm import _add_product, add_product
+        C = np.zeros((2, 3), dtype=np.float32)
+        add_product(np.ones((2, 4), np.float32), np.ones((4, 3), np.float32), C)
+        print(C.sum(), sum(_add_product.stats.cache_hits.values()))
+    """)
+    outputs = []
+    for _ in range(2):
+        result = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        outputs.append(result.stdout.split())
+    assert outputs == [["24.0", "0"], ["24.0", "1"]]
