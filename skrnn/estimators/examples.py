@@ -11,7 +11,6 @@ from sklearn.model_selection import train_test_split
 from skrnn.estimators.canonical import merge_repeated
 from skrnn.estimators.modes import MODES
 from skrnn.sequences import Sequences, rows_of
-from skrnn.validation import check_sequences
 
 
 @dataclass(frozen=True)
@@ -67,11 +66,12 @@ class ExampleReading:
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
+        self._check_mode()
         mode = MODES[self.mode]
         dtype = None if reset else self._params.dtype
-        sequences = check_sequences(self, X, reset=reset, dtype=dtype)
-        y, ignored = mode.read_targets(self, y, sequences, X, reset=reset)
-        weight = mode.read_weights(sample_weight, sequences, X)
+        sequences = mode.read_inputs(self, X, reset=reset, dtype=dtype)
+        y, ignored, row_offsets = mode.read_targets(self, y, sequences, X, reset=reset)
+        weight = mode.read_weights(sample_weight, sequences, X, row_offsets)
         weight = self._weigh_classes(y, np.where(ignored, 0.0, weight))
         with np.errstate(over="ignore"):
             total = weight.sum()
@@ -80,7 +80,7 @@ class ExampleReading:
                 f"The weights of the sequences sum to {total}. Multiply all of them, and alpha, by "
                 "a constant that brings them near one."
             )
-        row_offsets = mode.row_offsets(sequences)
+        self._check_weights(weight, row_offsets)
         if whole_fit and self._is_one_batch(len(sequences)):
             sequences, y, weight, row_offsets = merge_repeated(sequences, y, weight, row_offsets)
         elif (weight == 0).any():
@@ -103,6 +103,9 @@ class ExampleReading:
 
     def _weigh_classes(self, y, weight):
         return weight
+
+    def _check_weights(self, weight, row_offsets):
+        """Refuse weights that the loss cannot take."""
 
     # Sequences that a validation score needs.
     _fewest_to_score = 1
@@ -140,11 +143,12 @@ class ExampleReading:
 
     def _given_validation_data(self, X_val, y_val, examples):
         mode = MODES[self.mode]
-        sequences = check_sequences(self, X_val, reset=False, dtype=examples.sequences.values.dtype)
-        y, ignored = mode.read_targets(self, y_val, sequences, X_val, reset=False)
+        dtype = examples.sequences.values.dtype
+        sequences = mode.read_inputs(self, X_val, reset=False, dtype=dtype)
+        y, ignored, row_offsets = mode.read_targets(self, y_val, sequences, X_val, reset=False)
         target = self._encode(y, sequences.values.dtype)
         weight = np.where(ignored, 0.0, 1.0)
-        return Examples(sequences, y, target, weight, mode.row_offsets(sequences))
+        return Examples(sequences, y, target, weight, row_offsets)
 
     def _encoded(self, examples):
         target = self._encode(examples.y, examples.sequences.values.dtype)
