@@ -1,9 +1,7 @@
-r"""Networks whose outputs are sequences of their own length: an encoder, a bridge and a decoder.
+"""Networks whose outputs are sequences of their own length: an encoder, a bridge and a decoder.
 
 The encoder is a stack of recurrent layers over a sequence, or nothing at all where one vector says
-everything. The bridge turns what the encoder ends with into the decoder's initial states: the
-states themselves where both have the same shape, else a layer :math:`\tanh(x W + b)` for each of
-them. The network owns no weights: every method takes the flat parameter vector.
+everything. The network owns no weights: every method takes the flat parameter vector.
 """
 
 from __future__ import annotations
@@ -13,34 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from skrnn import bptt
-from skrnn.attention import Memory
 from skrnn.batching import add_rows, take_rows
-from skrnn.decoder import Decoder
-from skrnn.dense import Dense
+from skrnn.bridge import Bridge
+from skrnn.decoder import Decoder, Encoded
 from skrnn.embedding import make_inputs
 from skrnn.network import NO_DROPOUT
 from skrnn.outputs import OutputBatch
 from skrnn.params import ParameterLayout
 from skrnn.stack import Stack
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """What a decoder knows of some sources.
-
-    Attributes
-    ----------
-    initial : list of ndarray of shape (S, n, H)
-        States of each of its layers before the first step.
-    memory : Memory or None
-        The states of the sources, if there is attention.
-    vectors : ndarray of shape (n, n_channels) or None
-        What it reads at every step, if anything.
-    """
-
-    initial: list
-    memory: Memory | None
-    vectors: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -77,7 +55,7 @@ class PairTrace:
         Of the decoder.
     steps : ndarray of shape (R, n_channels)
         The steps of the input as they were packed.
-    d_bridge : list
+    d_initial : list
         Loss gradients of the initial states before their activation.
     d_tokens : ndarray of shape (R, n_values)
         Loss gradient of the vectors of tokens.
@@ -94,7 +72,7 @@ class PairTrace:
     tokens: np.ndarray | None
     decoder: object
     steps: np.ndarray
-    d_bridge: list = None
+    d_initial: list = None
     d_tokens: np.ndarray = None
     d_inputs: np.ndarray = None
 
@@ -110,7 +88,7 @@ class PairWeights:
     def __init__(self, network, vector):
         self.inputs = network.inputs.bind(vector)
         self.encoder = None if network.encoder is None else network.encoder.bind(vector)
-        self.bridge = [[dense.bind(vector) for dense in layer] for layer in network.bridge]
+        self.bridge = None if network.bridge is None else network.bridge.bind(vector)
         self.table = None if network.table is None else network.table.view(vector)
         self.decoder = network.decoder.bind(vector)
 
@@ -211,22 +189,13 @@ class EncoderDecoder:
         self._bound = None, None
 
     def _make_bridge(self, layout):
-        """Return a layer for each layer and state; none where the states are taken as they are."""
-        if self.encoder is not None and self.encoder.n_directions == 1:
-            return []
-        return [
-            [
-                Dense(
-                    (f"bridge.layer_{i}.W_{state}", f"bridge.layer_{i}.b_{state}"),
-                    self.n_channels if self.encoder is None else 2 * n_units,
-                    n_units,
-                    layout,
-                    squashed=True,
-                )
-                for state in self.cell.states
-            ]
-            for i, n_units in enumerate(self.hidden_layer_sizes)
-        ]
+        """Return the bridge; None where the encoder's states are taken as they are."""
+        sizes = self.hidden_layer_sizes
+        if self.encoder is None:
+            return Bridge(self.cell, [self.n_channels] * len(sizes), sizes, layout)
+        if self.encoder.n_directions == 2:
+            return Bridge(self.cell, [2 * n_units for n_units in sizes], sizes, layout)
+        return None
 
     def _describe(self, attention):
         source = "one vector of " if self.encoder is None else ""
@@ -279,9 +248,8 @@ class EncoderDecoder:
         params = np.zeros(self.layout.size, dtype=dtype)
         if self.encoder is not None:
             self.encoder.initialise(params, rng, n_steps)
-        for layer in self.bridge:
-            for dense in layer:
-                dense.initialise(params, rng)
+        if self.bridge is not None:
+            self.bridge.initialise(params, rng)
         if self.table is not None:
             view = self.table.view(params)
             view[...] = rng.standard_normal(view.shape) / np.sqrt(self.n_values)
@@ -310,18 +278,16 @@ class EncoderDecoder:
         steps, x = x, self.inputs.read(weights.inputs, x, workspace)
         if self.encoder is None:
             # Every sequence is one step, so the rows are the vectors.
-            ends, trace, memory = [[x] * len(self.cell.states)] * len(self.bridge), None, None
+            ends = [[x] * len(self.cell.states)] * len(self.hidden_layer_sizes)
+            trace = memory = None
         else:
             trace = self.encoder.forward(weights.encoder, x, source, workspace, masks)
             ends = [list(states) for states in self.encoder.final_states(trace)]
             memory = self._remember(weights, trace, source, workspace)
-        if self.bridge:
-            initial = [
-                np.stack([d.forward(w, end) for d, w, end in zip(*parts, strict=True)])
-                for parts in zip(self.bridge, weights.bridge, ends, strict=True)
-            ]
-        else:
+        if self.bridge is None:
             initial = [np.stack(states) for states in ends]
+        else:
+            initial = self.bridge.forward(weights.bridge, ends)
         vectors = x.copy() if self.feeds_vector else None
         return ends, trace, Encoded(initial, memory, vectors), steps
 
@@ -472,14 +438,9 @@ class EncoderDecoder:
             turned = np.empty_like(d_states)
             turned[:, trace.places] = d_states
             d_ends.append(turned)
-        if self.bridge:
-            trace.d_bridge = d_ends
-            d_ends = [
-                np.stack([dense.backward(*rest) for dense, *rest in zip(*parts, strict=True)])
-                for parts in zip(
-                    self.bridge, weights.bridge, trace.encoded.initial, d_ends, strict=True
-                )
-            ]
+        if self.bridge is not None:
+            trace.d_initial = d_ends
+            d_ends = self.bridge.backward(weights.bridge, trace.encoded.initial, d_ends)
         if self.encoder is not None:
             self._back_through_encoder(weights, trace, d_memory, d_ends, workspace, walk)
 
@@ -497,7 +458,8 @@ class EncoderDecoder:
         tasks = [("decoder", task) for task in self.decoder.gradient_tasks()]
         if self.encoder is not None:
             tasks += [("encoder", task) for task in self.encoder.gradient_tasks()]
-        tasks += [("bridge", i) for i in range(len(self.bridge))]
+        if self.bridge is not None:
+            tasks += [("bridge", i) for i in range(len(self.bridge.layers))]
         tasks += [("inputs", None)] if self.inputs.learns else []
         return [*tasks, ("table", None)] if self.table is not None else tasks
 
@@ -521,10 +483,7 @@ class EncoderDecoder:
         elif part == "encoder":
             self.encoder.add_weight_gradient(which, trace.encoder, gradient.encoder)
         elif part == "bridge":
-            for s, dense in enumerate(self.bridge[which]):
-                dense.add_gradient(
-                    gradient.bridge[which][s], trace.ends[which][s], trace.d_bridge[which][s]
-                )
+            self.bridge.add_weight_gradient(which, trace.ends, trace.d_initial, gradient.bridge)
         elif part == "inputs":
             self.inputs.add_gradient(trace, gradient.tables)
         else:

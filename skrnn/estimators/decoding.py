@@ -118,7 +118,9 @@ class EncoderDecoderMode:
         n_steps = np.diff(examples.row_offsets)
 
         def validate(params):
-            made = estimator._generate(network, params, examples.sequences, threads, n_steps, 1)
+            made = estimator._generate(
+                network, params, examples.sequences, threads, n_steps, beam_width=1, known=True
+            )
             score = estimator._score_outputs(
                 made, examples.y, examples.row_offsets, examples.weight
             )

@@ -6,8 +6,10 @@ from numbers import Integral
 
 import numpy as np
 
+from skrnn.estimators.modes import MODES
 from skrnn.outputs import token_outputs
 from skrnn.search import search_tokens
+from skrnn.sequences import label
 from skrnn.targets import place_of
 
 
@@ -30,6 +32,13 @@ class OutputLabels:
     Labels have the numbers 0 to C - 1 of their place in ``classes_``. A decoder reads C first, and
     says C last where outputs end by themselves; neither is a label, so any label may be in y.
     """
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if MODES.get(self.mode, MODES["many_to_one"]).decodes:
+            # Whole sequences are no classes: folds are not to be stratified by them.
+            tags.estimator_type = None
+        return tags
 
     def _check_outputs(self, rows, offsets, layout, *, reset):
         if rows.ndim == 2:
@@ -56,9 +65,9 @@ class OutputLabels:
         if unseen.any():
             i, step = place_of(int(unseen.argmax()), offsets)
             raise ValueError(
-                f"y holds {rows[unseen.argmax()]!r} in sequence {i}, step {step}, a label that was "
-                f"not there before; known are {self.classes_.tolist()}. partial_fit takes all of "
-                "them as `classes` in its first call."
+                f"y holds {label(rows[unseen.argmax()])} in sequence {i}, step {step}, a label "
+                f"that was not there before; known are {self.classes_.tolist()}. partial_fit "
+                "takes all of them as `classes` in its first call."
             )
 
     def _note_layout(self, offsets, layout, *, reset):
@@ -81,7 +90,12 @@ class OutputLabels:
         return token_outputs(target, weight, offsets, start=self.classes_.size, end=self._end)
 
     def _generate(self, network, params, sequences, threads, n_steps, beam_width=None, known=False):
-        """Return the codes of the outputs that a network makes."""
+        """Return the codes of the outputs that a network makes.
+
+        Of outputs that end by themselves, lengths that are `known` are of no account.
+        """
+        if known and self._end is not None:
+            n_steps = np.full(n_steps.size, self._longest_output)
         return search_tokens(
             network,
             params,
@@ -89,7 +103,7 @@ class OutputLabels:
             threads,
             start=self.classes_.size,
             end=self._end,
-            n_steps=np.maximum(n_steps, self._longest_output) if self._end is not None else n_steps,
+            n_steps=n_steps,
             beam_width=self.beam_width if beam_width is None else beam_width,
         )[0]
 

@@ -55,7 +55,7 @@ class OutputValues:
         return value_outputs(target, weight, offsets, ends=self._ends)
 
     def _generate(self, network, params, sequences, threads, n_steps, beam_width=None, known=False):
-        """Return the raw outputs that a network makes."""
+        """Return the raw outputs that a network makes; of lengths that are `known`, no end."""
         return unroll_values(
             network,
             params,
