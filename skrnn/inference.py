@@ -53,8 +53,8 @@ def run(network, params, sequences, threads, what, finish):
         What to run, of the same float type.
     threads : Threads
         Who runs it.
-    what : {"raw", "features"}
-        The attribute of the trace to gather.
+    what : str
+        What to gather: ``"raw"``, ``"features"``, or what else the network's head reads.
     finish : callable
         ``finish(rows)`` returns what to gather for some rows of it, each from itself alone.
 
@@ -68,7 +68,7 @@ def run(network, params, sequences, threads, what, finish):
     Overflow
         If a row is not finite.
     """
-    n_columns = network.n_outputs if what == "raw" else network.n_features
+    n_columns = network.n_features if what == "features" else network.n_outputs
     n_rows = int(network.head.row_offsets(sequences)[-1])
     example = finish(np.zeros((1, n_columns), dtype=params.dtype))
     gathered = np.empty((n_rows, *example.shape[1:]), dtype=example.dtype)
@@ -80,6 +80,7 @@ def run(network, params, sequences, threads, what, finish):
         for part in cut(piece, max(1, PIECE_ROWS // int(lengths[piece[0]])))
     ]
     # A piece is freed before its thread starts the next, whose buffers then reuse its memory.
+    weights = network.bind(params).head
     workspaces = [Workspace() for _ in range(min(threads.count, len(pieces)))]
     overflown = []
 
@@ -87,7 +88,8 @@ def run(network, params, sequences, threads, what, finish):
         for piece in pieces[worker :: len(workspaces)]:
             batch = PackedBatch(*sequences.load(piece))
             trace = network.forward(params, batch, workspaces[worker])
-            rows, values = network.head.rows(batch, piece), getattr(trace, what)
+            rows = network.head.rows(batch, piece)
+            values = network.head.reading(weights, trace, what)
             if all_finite(values):
                 gathered[rows] = finish(values)
             else:
