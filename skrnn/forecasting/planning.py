@@ -136,9 +136,12 @@ def windows_in_epoch(forecaster):
 def rows_to_calibrate(lengths, horizon):
     """Return how many rows at the end of each series show the errors of forecasts.
 
-    Enough for about a hundred errors of each step, all series together, but no more than a quarter
-    of a series, or a third where a quarter does not hold one horizon.
+    Enough for about a hundred errors of each step, all series together, and for sixty of each
+    series as long as these are not too many: errors of neighbouring origins, and of series in the
+    same weeks, resemble each other. No more than a quarter of a series, or a third where a quarter
+    does not hold one horizon.
     """
-    wanted = horizon + ceil(100 / lengths.size) - 1
+    n_origins = max(ceil(100 / lengths.size), min(60, 20_000 // lengths.size))
+    wanted = horizon + n_origins - 1
     most = np.maximum(lengths // 4, np.minimum(horizon, lengths // 3))
     return np.minimum(wanted, most)
