@@ -96,6 +96,14 @@ class WindowRegressor(RNNRegressor):
         # Without shuffling an epoch would always be the same first windows.
         return replace(settings, epoch_size=self.epoch_size if self.shuffle else None)
 
+    def _make_objective(self, network, loss, examples, mean_weight=None):
+        objective = super()._make_objective(network, loss, examples, mean_weight)
+        # The penalty is divided by the number of windows, not of those in a batch: few windows
+        # need it, and many do not.
+        n = len(objective)
+        objective.alpha *= min(1.0, self._batch_size(n) / n)
+        return objective
+
     def _make_loss(self):
         return forecast_loss(self.loss, huber_delta=self.huber_delta, levels=self.levels)
 
