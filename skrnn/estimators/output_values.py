@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.metrics import r2_score
 
 from skrnn.estimators.modes import MODES
 from skrnn.losses import classification_loss
@@ -78,4 +77,7 @@ class OutputValues:
         for i, raw in enumerate(made):
             own = self._loss.link_inverse(raw.astype(np.float64))
             predicted[offsets[i] : offsets[i] + len(own)] = own
+        # Imported where it is used: it brings much of scikit-learn along.
+        from sklearn.metrics import r2_score
+
         return r2_score(scaled, predicted.clip(-limit, limit), sample_weight=weight)

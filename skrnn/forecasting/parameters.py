@@ -38,11 +38,15 @@ FORECASTING = {
 
 FORECASTER_CONSTRAINTS = {**CONSTRAINTS, **FORECASTING}
 
+# What the regressor is told otherwise here, and what concerns other outputs or inputs than windows.
+_NOT_PASSED_ON = {"quantile", "n_timesteps", "warm_start", "random_state"} | {
+    *("mode", "attention", "repeat_vector"),
+    *("embedding_dim", "vocabulary_size", "embeddings", "train_embeddings"),
+}
+
 # Parameters that go to the network as they are.
 NETWORK_PARAMETERS = tuple(
-    name
-    for name in RNNRegressor._get_param_names()
-    if name not in {"quantile", "n_timesteps", "warm_start", "random_state", "mode"}
+    name for name in RNNRegressor._get_param_names() if name not in _NOT_PASSED_ON
 )
 
 # Passages of the shared docstrings that are otherwise here.
