@@ -24,6 +24,7 @@ class WindowRegressor(RNNRegressor):
     levels = None
     epoch_size = None
     is_trained = False
+    _tables = None
     _owner = None
 
     @property
