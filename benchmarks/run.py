@@ -4,6 +4,7 @@
     python benchmarks/run.py --json run.json > run.md     # everything: hours
     python benchmarks/run.py --only grid --cells lstm --shapes H64,H256 --threads 1,2
     python benchmarks/run.py --smoke                      # does it run to its end?
+    python benchmarks/run.py --render run.json --into docs/performance.md
 
 A peer whose packages are not installed is left out. One that lives in an environment of its own is
 named with its interpreter, ``--python jax=/where/it/is/bin/python``; a name stands for all peers
@@ -65,9 +66,16 @@ def parse(arguments):
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--turn", type=float, default=0.1, help="seconds of work a turn")
     parser.add_argument("--budget", type=float, default=6.0, help="seconds of all turns of a peer")
+    parser.add_argument(
+        "--clock",
+        choices=("wall", "cpu"),
+        default="wall",
+        help="time of one thread in the tables; CPU time where others use the machine",
+    )
     parser.add_argument("--json", type=Path, help="where every time goes")
     parser.add_argument("--plots", type=Path, help="folder for plots")
-    parser.add_argument("--render", type=Path, help="measure nothing, show this JSON")
+    parser.add_argument("--render", type=Path, nargs="+", help="measure nothing, show these JSON")
+    parser.add_argument("--into", type=Path, help="file whose marked tables are replaced")
     options = parser.parse_args(arguments)
     unknown = {
         "--only": set(options.only) - set(MEASURES),
@@ -150,13 +158,30 @@ def measure(options):
     return document
 
 
+def merged(documents):
+    """Return one document of several runs on one machine."""
+    result = documents[0]
+    for document in documents[1:]:
+        result["machine"] |= document["machine"]
+        for name, found in document["sections"].items():
+            if name == "grid" and name in result["sections"]:
+                result["sections"][name] += found
+            else:
+                result["sections"][name] = found
+    return result
+
+
 def main(arguments=None):
     options = parse(arguments)
     if options.render:
-        document = json.loads(options.render.read_text())
+        document = merged([json.loads(path.read_text()) for path in options.render])
     else:
         document = measure(options)
-    print(tables.report(document))
+    document["clock"] = options.clock
+    if options.into:
+        options.into.write_text(tables.replaced(options.into.read_text(), document))
+    else:
+        print(tables.report(document))
     if options.plots:
         for path in plots.draw(document, options.plots):
             sections.say(f"wrote {path}")

@@ -1,5 +1,6 @@
 """Markdown of what was measured."""
 
+import re
 from statistics import median
 
 from speed.measure import compare
@@ -21,24 +22,27 @@ def table(header, rows):
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def strongest(times):
+def strongest(times, clock="wall"):
     """Return the label of the quickest peer besides this library, or None."""
-    others = {k: median(v["wall"]) for k, v in times.items() if k != OWN and "wall" in v}
+    others = {k: median(v[clock]) for k, v in times.items() if k != OWN and clock in v}
     return min(others, key=others.get) if others else None
 
 
-def show_grid(rows, peak):
+def show_grid(rows, peak, clock="wall"):
     parts = []
     for threads in sorted({row["threads"] for row in rows}):
         for operation, title in TITLES.items():
             chosen = [r for r in rows if (r["threads"], r["operation"]) == (threads, operation)]
             if chosen:
                 parts.append(f"### {title}, {threads} thread{'s' * (threads > 1)}")
-                parts.append(_grid_table(chosen, operation, threads, peak))
+                # Latencies are wall time; so is what several threads share.
+                timed = operation in ("train", "infer") and threads == 1
+                used = clock if timed else "wall"
+                parts.append(_grid_table(chosen, operation, threads, peak, used))
     return "\n\n".join(parts)
 
 
-def _grid_table(rows, operation, threads, peak):
+def _grid_table(rows, operation, threads, peak, clock):
     peers = [p for p in PEERS if p != OWN and any(p in row["times"] for row in rows)]
     is_call = operation in ("one", "step")
     header = ["case", "skrnn, µs" if is_call else "skrnn, ms"]
@@ -52,24 +56,24 @@ def _grid_table(rows, operation, threads, peak):
         if "wall" not in own:
             lines.append([row["case"], own.get("error", "failed")])
             continue
-        line = [row["case"], f"{median(own['wall']) * (1e6 if is_call else 1e3):.3g}"]
-        line += [_factor(times.get(peer), own) for peer in peers]
+        line = [row["case"], f"{median(own[clock]) * (1e6 if is_call else 1e3):.3g}"]
+        line += [_factor(times.get(peer), own, clock) for peer in peers]
         if peers:
-            best = strongest(times)
-            line.append(_with_quartiles(compare(times[best], own)) if best else "")
+            best = strongest(times, clock)
+            line.append(_with_quartiles(compare(times[best], own, clock)) if best else "")
         if is_call:
             line.append(f"{median(own['slowest_percent']) * 1e6:.3g}")
         else:
-            speed = row["flops"] / median(own["wall"]) / 1e9
+            speed = row["flops"] / median(own[clock]) / 1e9
             line += [f"{speed:.1f}", f"{100 * speed / peak / threads:.0f} %"]
         lines.append(line)
     return table(header, lines)
 
 
-def _factor(result, own):
+def _factor(result, own, clock):
     if result is None:
         return ""
-    return f"{compare(result, own)['ratio']:.2f}" if "wall" in result else "failed"
+    return f"{compare(result, own, clock)['ratio']:.2f}" if clock in result else "failed"
 
 
 def _with_quartiles(comparison):
@@ -203,21 +207,40 @@ SECTIONS = {
 }
 
 
+def blocks(document):
+    """Return each part of the run as Markdown without its title, by name."""
+    machine = ", ".join(f"{name} {value}" for name, value in document["machine"].items())
+    peak, found = document["ceiling"], document["sections"]
+    result = {
+        "machine": f"{machine}. Peak of one core: {peak['float32']:.0f} GFLOP/s in float32, "
+        f"{peak['float64']:.0f} in float64 ({peak['vector_bits']}-bit vectors)."
+    }
+    if "grid" in found:
+        result["grid"] = show_grid(found["grid"], peak["float32"], document.get("clock", "wall"))
+    shown = {name: show(found[name]) for name, (_, show) in SECTIONS.items() if name in found}
+    return {**result, **shown}
+
+
 def report(document):
     """Return the whole run as Markdown."""
-    machine = ", ".join(f"{name} {value}" for name, value in document["machine"].items())
-    peak = document["ceiling"]
-    parts = [
-        "# Speed",
-        f"{machine}. Peak of one core: {peak['float32']:.0f} GFLOP/s in float32, "
-        f"{peak['float64']:.0f} in float64 ({peak['vector_bits']}-bit vectors). A peer's column is "
-        "its median time over skrnn's: above one, skrnn is quicker. In brackets: quartiles of the "
-        "rounds.",
-    ]
-    found = document["sections"]
-    if "grid" in found:
-        parts += ["## Side by side", show_grid(found["grid"], peak["float32"])]
-    for name, (title, show) in SECTIONS.items():
-        if name in found:
-            parts += [f"## {title}", show(found[name])]
+    parts = ["# Speed"]
+    titles = {"grid": "Side by side", **{name: title for name, (title, _) in SECTIONS.items()}}
+    for name, block in blocks(document).items():
+        parts += [block] if name == "machine" else [f"## {titles[name]}", block]
+        if name == "machine":
+            parts.append(
+                "A peer's column is its median time over skrnn's: above one, skrnn is quicker. In "
+                "brackets: quartiles of the rounds."
+            )
     return "\n\n".join(parts)
+
+
+def replaced(text, document):
+    """Return a page with the blocks of a run between its marks ``<!-- name -->``, ``<!-- end -->``.
+
+    Marks of what was not measured keep what they hold.
+    """
+    for name, block in blocks(document).items():
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", flags=re.DOTALL)
+        text = pattern.sub(lambda found, block=block: f"{found[1]}{block}{found[2]}", text)
+    return text
