@@ -185,8 +185,7 @@ class Objective:
         masks = NO_DROPOUT
         if self.dropout is not None and rng is not None:
             masks = self.dropout.draw(self.network, indices.size, rng, params.dtype)
-        offsets = self.sequences.offsets
-        pieces = inference.cut(longest_first(offsets[indices + 1] - offsets[indices]))
+        pieces = self._pieces(indices)
         while len(self._workspaces) < min(threads.count, len(pieces)):
             self._workspaces.append(Workspace())
         loss, gradient, views = 0.0, *self._cleared_gradient(params.dtype)
@@ -213,6 +212,35 @@ class Objective:
             gradient = SparseGradient(gradient[:n_dense], views.tables, gradient.size)
         return loss, gradient
 
+    def batches(self, order, size):
+        """Return what `gradient` takes, for each batch of an epoch.
+
+        Parameters
+        ----------
+        order : ndarray of int64
+            All numbers below the length of the objective, in any order.
+        size : int
+            How many of them make a batch.
+
+        Returns
+        -------
+        batches : list of ndarray of int64
+            The sequences of each batch.
+        """
+        return inference.cut(order, size)
+
+    def _pieces(self, indices):
+        """Cut a batch into pieces that are run at a time."""
+        offsets = self.sequences.offsets
+        lengths = offsets[indices + 1] - offsets[indices]
+        pieces = inference.cut(longest_first(lengths))
+        most_rows = inference.most_rows(self.network)
+        return [
+            part
+            for piece in pieces
+            for part in inference.cut(piece, max(1, most_rows // int(lengths[piece[0]])))
+        ]
+
     def _views(self, vector):
         return NetworkWeights(self.network, vector)
 
@@ -227,7 +255,7 @@ class Objective:
     def _run_piece(self, params, indices, total_weight, masks, workspace):
         batch = PackedBatch(self.sequences, indices)
         # A piece is sorted already, so the batch keeps its order and the masks fit.
-        trace = self.network.forward(params, batch, workspace, masks)
+        trace = self._forward(params, batch, indices, masks, workspace)
         d_raw = workspace.take("d_raw", trace.raw.shape, params.dtype)
         rows = self.network.head.rows(batch, indices)
         scale = (self.weight[rows] / total_weight).astype(params.dtype)
@@ -236,6 +264,9 @@ class Objective:
         )
         self.network.backward(params, trace, d_raw, workspace, self.walk)
         return loss, trace, d_raw
+
+    def _forward(self, params, batch, indices, masks, workspace):
+        return self.network.forward(params, batch, workspace, masks)
 
     def _penalize(self, params, gradient, total_weight):
         """Add the penalty's gradient and return its value."""

@@ -249,19 +249,17 @@ class StochasticTraining:
         order = np.arange(len(self.objective))
         if self.settings.shuffle and self.settings.batch_size < order.size:
             self.rng.shuffle(order)
-        size = self.settings.batch_size
-        n_batches = -(-order.size // size)
+        batches = self.objective.batches(order, self.settings.batch_size)
         total = 0.0
-        for number in range(n_batches):
-            batch = order[number * size : (number + 1) * size]
+        for number, batch in enumerate(batches):
             loss, gradient = self.objective.gradient(params, batch, self.threads, self.rng)
             clip_norm(gradient, self.settings.max_grad_norm)
-            progress = (epoch + number / n_batches) / self.settings.max_iter
+            progress = (epoch + number / len(batches)) / self.settings.max_iter
             self._rate = self.schedule.rate(progress, self.n_seen)
             self.solver.step(params, gradient, self._rate)
             self.n_seen += batch.size
             total += loss * batch.size
-        return total / order.size
+        return total / sum(batch.size for batch in batches)
 
     def _has_ended(self, history):
         if history.n_stalled <= self.settings.n_iter_no_change:
