@@ -130,6 +130,9 @@ class EncoderDecoder:
         Where the weights live in the flat vector.
     """
 
+    # Whether outputs of a stretch follow from the states before it and its own steps.
+    can_carry = False
+
     def __init__(
         self,
         cell,

@@ -16,6 +16,7 @@ from skrnn.layouts import frame_ids, is_scalar, plain_input
 from skrnn.network import Network
 from skrnn.objective import Dropout, Objective
 from skrnn.sequences import is_pandas
+from skrnn.streams import StreamObjective
 from skrnn.targets import ignored_steps, names_of, read_steps, restore_steps
 from skrnn.validation import check_target_length
 
@@ -69,9 +70,8 @@ class ManyToOne:
 
     def make_objective(self, estimator, network, loss, examples, **options):
         """Return what is minimised."""
-        return Objective(
-            network, loss, examples.sequences, examples.target, examples.weight, **options
-        )
+        kind = StreamObjective if "n_streams" in options else Objective
+        return kind(network, loss, examples.sequences, examples.target, examples.weight, **options)
 
     def make_validate(self, estimator, network, loss, examples, threads):
         """Return what gives score and loss on validation data, for weights."""

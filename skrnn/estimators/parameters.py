@@ -132,7 +132,10 @@ default="cosine"
     bptt_steps : int or None, default=None
         Steps through which the gradient is carried back. None is full backpropagation through
         time. Else each sequence is divided, from its end, into stretches of this many steps; the
-        state passes from one to the next, its gradient does not.
+        state passes from one to the next, its gradient does not. With ``mode="many_to_many"`` in
+        one direction stretches run from the beginning and weights are stepped after each; if there
+        are fewer sequences than `batch_size` (32 if "auto"), long ones are cut into as many
+        streams, read side by side.
     n_timesteps : int or None, default=None
         For a 2-D X: a row holds this many steps, one after another, of
         ``n_features / n_timesteps`` channels each. None is one step a column.

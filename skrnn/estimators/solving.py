@@ -27,7 +27,6 @@ class Solving:
         mode, dropout = MODES[self.mode], None
         if self.dropout > 0 or self.recurrent_dropout > 0:
             dropout = mode.make_dropout(self.dropout, self.recurrent_dropout)
-        walk = bptt.full if self.bptt_steps is None else bptt.Truncated(self.bptt_steps)
         return mode.make_objective(
             self,
             network,
@@ -35,9 +34,20 @@ class Solving:
             examples,
             alpha=self.alpha,
             dropout=dropout,
-            walk=walk,
             mean_weight=mean_weight,
+            **self._walk(network),
         )
+
+    def _walk(self, network):
+        """Return the options that say how gradients go back through time."""
+        if self.bptt_steps is None:
+            return {"walk": bptt.full}
+        if network.can_carry and self.solver != "lbfgs":
+            return {
+                "n_steps": self.bptt_steps,
+                "n_streams": 32 if self.batch_size == "auto" else self.batch_size,
+            }
+        return {"walk": bptt.Truncated(self.bptt_steps)}
 
     def _make_validate(self, network, loss, validation, threads):
         if validation is None:
