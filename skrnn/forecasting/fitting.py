@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 
 from skrnn import inference
+from skrnn.batching import PackedBatch
 from skrnn.estimators import RNNRegressor
 from skrnn.estimators.base import Examples
 from skrnn.estimators.callbacks import EpochCallbacks
 from skrnn.forecasting.losses import forecast_loss
 from skrnn.sequences import all_finite
 from skrnn.threads import Threads
+from skrnn.workspace import Workspace
 
 
 class WindowRegressor(RNNRegressor):
@@ -74,6 +76,16 @@ class WindowRegressor(RNNRegressor):
                 f"The network overflows {raw.dtype} in a window of history: its values are too "
                 "far from those seen in fit."
             )
+        return raw
+
+    def raw_of_batch(self, windows):
+        """Return the raw outputs for a few windows in one go; rows as of :meth:`raw`."""
+        batch = PackedBatch(windows, np.arange(len(windows)))
+        trace = self._network.forward(self._params, batch, Workspace())
+        if not all_finite(trace.raw):
+            raise ValueError(f"The network overflows {trace.raw.dtype} in the new rows.")
+        raw = np.empty_like(trace.raw)
+        raw[batch.order] = trace.raw
         return raw
 
     def _check_examples(self, X, y, sample_weight, *, reset, whole_fit=False):

@@ -54,7 +54,8 @@ class Transform:
             # Below this point no value has this transform: a step above it is the smallest.
             edge = -1 / self.power
             values = np.maximum(values, edge) if self.power > 0 else np.minimum(values, edge)
-        return inv_boxcox(np.clip(values, -self.limit, self.limit), self.power) - self.offset
+        values = np.minimum(np.maximum(values, -self.limit), self.limit)
+        return inv_boxcox(values, self.power) - self.offset
 
 
 def fit_transform(kind, values, where):
