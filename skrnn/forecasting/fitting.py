@@ -81,12 +81,21 @@ class WindowRegressor(RNNRegressor):
     def raw_of_batch(self, windows):
         """Return the raw outputs for a few windows in one go; rows as of :meth:`raw`."""
         batch = PackedBatch(windows, np.arange(len(windows)))
-        trace = self._network.forward(self._params, batch, Workspace())
-        if not all_finite(trace.raw):
-            raise ValueError(f"The network overflows {trace.raw.dtype} in the new rows.")
+        spare = vars(self).setdefault("_spare", [])
+        # A workspace is new memory, which costs more than running the network.
+        workspace = spare.pop() if spare else Workspace()
+        trace = self._network.forward(self._params, batch, workspace)
         raw = np.empty_like(trace.raw)
         raw[batch.order] = trace.raw
+        spare.append(workspace)
+        if not all_finite(raw):
+            raise ValueError(f"The network overflows {raw.dtype} in the new rows.")
         return raw
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        state.pop("_spare", None)
+        return state
 
     def _check_examples(self, X, y, sample_weight, *, reset, whole_fit=False):
         return X

@@ -40,6 +40,27 @@ def _push(filled, values, z, season, n_known, gaps, new_filled, new_values):
                 column += 1
 
 
+@jit
+def _repeat_level(level, centre):
+    """Write the level of each window to each step."""
+    for i in range(centre.shape[0]):
+        for h in range(centre.shape[1]):
+            for k in range(centre.shape[2]):
+                centre[i, h, k] = level[i, k]
+
+
+@jit
+def _correct(raw, middle, filled, ends, spread, unit, target_unit, centre):
+    """Add the outputs of the network to the base; series that do not move stay where they are."""
+    for i in range(centre.shape[0]):
+        for h in range(centre.shape[1]):
+            for k in range(centre.shape[2]):
+                if spread[i, k] > 0:
+                    centre[i, h, k] += unit[i, k] * target_unit[k] * raw[i, h, k, middle]
+                else:
+                    centre[i, h, k] = filled[ends[i] - 1, k]
+
+
 @dataclass(frozen=True, eq=False)
 class ForecastState:
     """What a live forecaster remembers of the series it follows; a step leaves it as it is.
@@ -154,7 +175,9 @@ class Live:
         )  # fmt: skip
         n_known = min(state.n_known + 1, memory)
         forecasts = _forecast(single, filled, moved, state.static, n, n_known)
-        point = model.together(forecasts, state.shape[0]).point().astype(values.dtype)
+        point = model.together(forecasts, state.shape[0]).point()
+        if point.dtype != values.dtype:
+            point = point.astype(values.dtype)
         point = point[:, :, 0] if state.is_flat else point
         after = ForecastState(
             filled, moved, state.static, n_known, state.shape, state.is_lone, state.is_flat
@@ -172,30 +195,24 @@ def _forecast(model, filled, values, static, n, n_known):
     ends = np.arange(memory, filled.shape[0] + 1, memory)
     lengths = np.full(n, n_known)
     level, spread, unit = channels.measured(filled, ends, lengths)
-    base = level[:, np.newaxis]
-    if plan.baseline != "level":
-        base = np.empty((n, plan.horizon, level.shape[1]), dtype=filled.dtype)
-        repeat_season(filled, ends, lengths, plan.season, base)
-    moves = spread > 0
-    if not moves.all() or not regressor.is_trained:
-        base = np.where(moves[:, np.newaxis], base, filled[ends - 1][:, np.newaxis])
-    raw = np.zeros((n, plan.horizon, level.shape[1], plan.n_levels))
+    centre = np.empty((n, plan.horizon, level.shape[1]))
+    if plan.baseline == "level":
+        _repeat_level(level, centre)
+    else:
+        repeat_season(filled, ends, lengths, plan.season, centre)
     if regressor.is_trained:
-        windows = Windows(
-            values,
-            ends,
-            np.full(n, plan.rows_read(n_known)),
-            level.astype(values.dtype),
-            (1 / (unit * channels.input_unit)).astype(values.dtype),
-            static,
-            plan.segment,
-        )
-        raw = regressor.raw_of_batch(windows).reshape(raw.shape)
-    if plan.levels is not None:
-        raw = np.sort(raw, axis=3)
-    raw = raw[..., plan.middle]
-    scale = np.where(moves, unit * channels.target_unit, 0.0)
-    return Forecasts(base + scale[:, np.newaxis] * raw, unit, None, channels.transforms)
+        n_read = lengths if n_known == plan.lookback else plan.rows_read(lengths)
+        gain = 1 / (unit * channels.input_unit)
+        if values.dtype != gain.dtype:
+            level, gain = level.astype(values.dtype), gain.astype(values.dtype)
+        windows = Windows(values, ends, n_read, level, gain, static, plan.segment)
+        raw = regressor.raw_of_batch(windows).reshape(*centre.shape, plan.n_levels)
+        if plan.levels is not None:
+            raw = np.sort(raw, axis=3)
+    else:
+        raw = np.zeros((*centre.shape, plan.n_levels), dtype=values.dtype)
+    _correct(raw, plan.middle, filled, ends, spread, unit, channels.target_unit, centre)
+    return Forecasts(centre, unit, None, channels.transforms)
 
 
 def _check_row(x, shape, dtype):
@@ -208,6 +225,6 @@ def _check_row(x, shape, dtype):
             f"x has shape {row.shape}, but a row of {shape[0]} series with {shape[1]} target(s) "
             f"has {shape[0] * shape[1]} values."
         )
-    if np.isinf(row).any():
+    if np.logical_or.reduce(np.isinf(row), axis=None):
         raise ValueError("x holds an infinite value. Replace it, by NaN if it is unknown.")
     return row.reshape(shape)

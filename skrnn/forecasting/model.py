@@ -100,8 +100,8 @@ class Forecasts:
 
     def back(self, values):
         """Undo the transforms of values whose third axis is that of the targets."""
-        if all(transform.power is None for transform in self.transforms):
-            return values
+        if len(self.transforms) == 1:
+            return self.transforms[0].inverse(values)
         result = np.empty_like(values)
         for k, transform in enumerate(self.transforms):
             result[:, :, k] = transform.inverse(values[:, :, k])

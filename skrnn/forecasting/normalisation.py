@@ -44,7 +44,8 @@ class Transform:
         """Transform values; NaN stays NaN."""
         if self.power is None:
             return values
-        return boxcox(np.maximum(values, self.floor) + self.offset, self.power)
+        values = np.maximum(values, self.floor) + self.offset
+        return np.log(values) if self.power == 0 else boxcox(values, self.power)
 
     def inverse(self, values):
         """Undo :meth:`forward`."""
@@ -55,7 +56,7 @@ class Transform:
             edge = -1 / self.power
             values = np.maximum(values, edge) if self.power > 0 else np.minimum(values, edge)
         values = np.minimum(np.maximum(values, -self.limit), self.limit)
-        return inv_boxcox(values, self.power) - self.offset
+        return (np.exp(values) if self.power == 0 else inv_boxcox(values, self.power)) - self.offset
 
 
 def fit_transform(kind, values, where):
