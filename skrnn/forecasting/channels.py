@@ -98,7 +98,7 @@ class Frame:
     scale : ndarray of shape (n, n_targets)
         The unit of its corrections.
     spread : ndarray of shape (n, n_targets)
-        The unit of its errors: the same, or what is usual where a window does not move.
+        The unit of its errors, which is that of the window alone.
     """
 
     shift: np.ndarray
@@ -198,7 +198,7 @@ class Channels:
         series, positions = series[picked], positions[picked]
         rows = self.read(panel)
         ends, n_known = panel.offsets[series] + positions, np.minimum(positions, memory)
-        _, spread, unit = self._measure(rows.filled, ends, n_known)
+        _, spread, unit = self.measured(rows.filled, ends, n_known)
         self.usual_spread = _typical(spread)
         self.most_stray = _EXTREME * _typical(spread / unit)
         is_bent = np.array([transform.power is not None for transform in self.transforms])
@@ -218,8 +218,8 @@ class Channels:
 
     def transform(self, target):
         """Return transformed targets."""
-        if all(transform.power is None for transform in self.transforms):
-            return target
+        if len(self.transforms) == 1:
+            return self.transforms[0].forward(target)
         z = np.empty_like(target)
         for k, transform in enumerate(self.transforms):
             z[:, k] = transform.forward(target[:, k])
@@ -297,7 +297,8 @@ class Channels:
 
     # ------------------------------------------------------------------- frame
 
-    def _measure(self, filled, ends, n_known):
+    def measured(self, filled, ends, n_known):
+        """Return level, spread and unit of the windows that end at some rows; see `measure`."""
         level, spread, unit = (np.empty((ends.size, self.n_targets)) for _ in range(3))
         measure(
             filled, ends, n_known, self.plan.level_rows, self.kinds, self.home, self.width,
@@ -322,14 +323,14 @@ class Channels:
         frame : Frame
             The frame.
         """
-        level, spread, unit = self._measure(rows.filled, ends, n_known)
+        level, spread, unit = self.measured(rows.filled, ends, n_known)
         base = self._base(rows, ends, n_known, horizon, level)
         # A series that never moved is taken to stay where it is.
         moves, error_unit = spread > 0, unit * self.target_unit
         base = np.where(moves[:, np.newaxis], base, rows.filled[ends - 1][:, np.newaxis])
         shift = np.zeros(level.shape) if self.plan.difference else level
         gain = 1 / (unit * self.input_unit)
-        return Frame(shift, gain, base, np.where(moves, error_unit, 0.0), error_unit)
+        return Frame(shift, gain, base, np.where(moves, error_unit, 0.0), unit)
 
     def _base(self, rows, ends, n_known, horizon, level):
         """Return the forecast to correct: the last season come again, or the level."""

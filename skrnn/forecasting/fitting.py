@@ -7,11 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from skrnn import inference
+from skrnn.batching import PackedBatch
 from skrnn.estimators import RNNRegressor
 from skrnn.estimators.callbacks import EpochCallbacks
 from skrnn.estimators.examples import Examples
 from skrnn.forecasting.losses import forecast_loss
 from skrnn.threads import Threads
+from skrnn.workspace import Workspace
 
 
 class WindowRegressor(RNNRegressor):
@@ -77,6 +79,25 @@ class WindowRegressor(RNNRegressor):
                     f"The network overflows {self._params.dtype} in a window of history: its "
                     "values are too far from those seen in fit."
                 ) from None
+
+    def raw_of_batch(self, windows):
+        """Return the raw outputs for a few windows in one go; rows as of :meth:`raw`."""
+        batch = PackedBatch(windows, np.arange(len(windows)))
+        spare = vars(self).setdefault("_spare", [])
+        # A workspace is new memory, which costs more than running the network.
+        workspace = spare.pop() if spare else Workspace()
+        trace = self._network.forward(self._params, batch, workspace)
+        raw = np.empty_like(trace.raw)
+        raw[batch.order] = trace.raw
+        spare.append(workspace)
+        if not all_finite(raw):
+            raise ValueError(f"The network overflows {raw.dtype} in the new rows.")
+        return raw
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        state.pop("_spare", None)
+        return state
 
     def _check_examples(self, X, y, sample_weight, *, reset, whole_fit=False):
         return X

@@ -12,6 +12,7 @@ from skrnn.estimators.base import unchanged_on_error
 from skrnn.forecasting.backtesting import Backtesting
 from skrnn.forecasting.base import BaseForecaster
 from skrnn.forecasting.intervals import probabilities
+from skrnn.forecasting.live import Live
 from skrnn.forecasting.output import (
     forecast_output,
     future_frame,
@@ -26,7 +27,7 @@ from skrnn.forecasting.updating import Updating
 
 
 @document_forecaster
-class RNNForecaster(Backtesting, Updating, BaseForecaster):
+class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
     """Recurrent network that continues series, one or many, with intervals.
 
     ``RNNForecaster(horizon=12).fit(y).predict()`` returns the next twelve values of a series, in

@@ -44,7 +44,8 @@ class Transform:
         """Transform values; NaN stays NaN."""
         if self.power is None:
             return values
-        return boxcox(np.maximum(values, self.floor) + self.offset, self.power)
+        values = np.maximum(values, self.floor) + self.offset
+        return np.log(values) if self.power == 0 else boxcox(values, self.power)
 
     def inverse(self, values):
         """Undo :meth:`forward`."""
@@ -54,7 +55,8 @@ class Transform:
             # Below this point no value has this transform: a step above it is the smallest.
             edge = -1 / self.power
             values = np.maximum(values, edge) if self.power > 0 else np.minimum(values, edge)
-        return inv_boxcox(np.clip(values, -self.limit, self.limit), self.power) - self.offset
+        values = np.minimum(np.maximum(values, -self.limit), self.limit)
+        return (np.exp(values) if self.power == 0 else inv_boxcox(values, self.power)) - self.offset
 
 
 def fit_transform(kind, values, where):
