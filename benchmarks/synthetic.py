@@ -158,3 +158,89 @@ def shapes(n_sequences, seed, ragged=True):
     X[:, :, 0] += curves[labels, np.arange(n_sequences)]
     y = np.array(["ramp", "step", "wave"])[labels]
     return (_ragged(X, lengths) if ragged else X), y
+
+
+def copying(n_sequences, seed, n_timesteps=200):
+    """Copying memory problem of Arjovsky, Shah & Bengio [3]_.
+
+    Ten of eight symbols, then `n_timesteps` - 1 blanks, a delimiter, and ten more blanks, at whose
+    steps the ten symbols are to be said again; everywhere else the answer is blank. Who remembers
+    nothing scores at best ``10 ln 8 / (T + 20)`` nats a step.
+
+    Parameters
+    ----------
+    n_sequences : int
+    seed : int
+    n_timesteps : int, default=200
+
+    Returns
+    -------
+    X : ndarray of shape (n_sequences, n_timesteps + 20, 10)
+        One-hot: the eight symbols, the blank, the delimiter.
+    y : ndarray of int64 of shape (n_sequences, n_timesteps + 20)
+    """
+    rng = np.random.default_rng(seed)
+    blank, delimiter = 8, 9
+    symbols = rng.integers(0, 8, (n_sequences, 10))
+    read = np.full((n_sequences, n_timesteps + 20), blank)
+    said = read.copy()
+    read[:, :10] = symbols
+    read[:, n_timesteps + 9] = delimiter
+    said[:, -10:] = symbols
+    return np.eye(10, dtype=np.float32)[read], said
+
+
+def chords(n_sequences, seed, n_keys=12):
+    """Pieces that walk around a circle of three-note chords, each held for one to three frames.
+
+    Parameters
+    ----------
+    n_sequences : int
+    seed : int
+    n_keys : int, default=12
+
+    Returns
+    -------
+    list of ndarray of int64 of shape (T_i, n_keys)
+        1 where a key is pressed.
+    """
+    rng = np.random.default_rng(seed)
+    pieces = []
+    for _ in range(n_sequences):
+        root, frames = rng.integers(n_keys), []
+        for _ in range(rng.integers(8, 14)):
+            chord = np.zeros(n_keys, dtype=np.int64)
+            chord[[root % n_keys, (root + 4) % n_keys, (root + 7) % n_keys]] = 1
+            frames += [chord] * rng.integers(1, 4)
+            root += rng.choice([5, 7])
+        pieces.append(np.array(frames))
+    return pieces
+
+
+def tagged_sentences(n_sequences, seed):
+    """Sentences of words with their parts of speech, and the chunks that they form.
+
+    Parameters
+    ----------
+    n_sequences : int
+    seed : int
+
+    Returns
+    -------
+    X : list of list of (str, str)
+        Words and parts of speech.
+    y : list of list of str
+        Chunk tags in BIO.
+    """
+    rng = np.random.default_rng(seed)
+    kinds = {"NP": ("DT", "JJ", "NN"), "VP": ("MD", "VB"), "PP": ("IN",)}
+    X, y = [], []
+    for _ in range(n_sequences):
+        words, tags = [], []
+        for kind in rng.choice(list(kinds), rng.integers(2, 6)):
+            parts = kinds[kind][rng.integers(len(kinds[kind])) :]
+            words += [(f"{part.lower()}{rng.integers(6)}", part) for part in parts]
+            tags += [f"{'I' if i else 'B'}-{kind}" for i in range(len(parts))]
+        X.append(words)
+        y.append(tags)
+    return X, y

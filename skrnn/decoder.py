@@ -12,9 +12,29 @@ from dataclasses import dataclass
 import numpy as np
 
 from skrnn import bptt
-from skrnn.attention import ATTENTIONS, Look
+from skrnn.attention import ATTENTIONS, Look, Memory
 from skrnn.dense import Dense
-from skrnn.stack import Stack, scale_rows
+from skrnn.heads import scale_rows
+from skrnn.stack import Stack
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What a decoder knows of some sources.
+
+    Attributes
+    ----------
+    initial : list of ndarray of shape (S, n, H)
+        States of each of its layers before the first step.
+    memory : Memory or None
+        The states of the sources, if there is attention.
+    vectors : ndarray of shape (n, n_channels) or None
+        What it reads at every step, if anything.
+    """
+
+    initial: list
+    memory: Memory | None
+    vectors: np.ndarray | None
 
 
 @dataclass

@@ -93,6 +93,12 @@ class SparseGradient:
         return vector
 
 
+def first_invalid_id(values, n_ids):
+    """Return where the first value is that is no whole number from 0 to ``n_ids - 1``, or None."""
+    wrong = (values < 0) | (values >= n_ids) | (values != np.floor(values))
+    return int(wrong.argmax()) if wrong.any() else None
+
+
 class PlainInputs:
     """Steps as they are.
 
@@ -123,6 +129,10 @@ class PlainInputs:
     def read(self, weights, steps, workspace):
         """Return what the bottom layer reads: the steps themselves."""
         return steps
+
+    def first_invalid(self, steps):
+        """Return row and channel of the first id that is none; None if all are valid."""
+        return None
 
     def begin_gradient(self, sequences, indices):
         """Return the gradients of tables; there are none."""
@@ -195,6 +205,14 @@ class Embedding(PlainInputs):
             else:
                 _copy_channel(steps, channel, first, x)
         return x
+
+    def first_invalid(self, steps):
+        """Return row and channel of the first id that is none; None if all are valid."""
+        for channel, (n_ids, _) in self.tables.items():
+            row = first_invalid_id(steps[:, channel], n_ids)
+            if row is not None:
+                return row, channel
+        return None
 
     def begin_gradient(self, sequences, indices):
         """Return gradients, all zero, of the rows that a batch touches.

@@ -1,9 +1,7 @@
-r"""Networks whose outputs are sequences of their own length: an encoder, a bridge and a decoder.
+"""Networks whose outputs are sequences of their own length: an encoder, a bridge and a decoder.
 
 The encoder is a stack of recurrent layers over a sequence, or nothing at all where one vector says
-everything. The bridge turns what the encoder ends with into the decoder's initial states: the
-states themselves where both have the same shape, else a layer :math:`\tanh(x W + b)` for each of
-them. The network owns no weights: every method takes the flat parameter vector.
+everything. The network owns no weights: every method takes the flat parameter vector.
 """
 
 from __future__ import annotations
@@ -13,33 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from skrnn import bptt
-from skrnn.attention import Memory
 from skrnn.batching import add_rows, take_rows
-from skrnn.decoder import Decoder
-from skrnn.dense import Dense
+from skrnn.bridge import Bridge
+from skrnn.decoder import Decoder, Encoded
+from skrnn.embedding import make_inputs
 from skrnn.network import NO_DROPOUT
 from skrnn.outputs import OutputBatch
 from skrnn.params import ParameterLayout
 from skrnn.stack import Stack
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """What a decoder knows of some sources.
-
-    Attributes
-    ----------
-    initial : list of ndarray of shape (S, n, H)
-        States of each of its layers before the first step.
-    memory : Memory or None
-        The states of the sources, if there is attention.
-    vectors : ndarray of shape (n, n_channels) or None
-        What it reads at every step, if anything.
-    """
-
-    initial: list
-    memory: Memory | None
-    vectors: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -74,8 +53,14 @@ class PairTrace:
         Tokens that were read.
     decoder : DecoderTrace
         Of the decoder.
-    d_bridge : list
+    steps : ndarray of shape (R, n_channels)
+        The steps of the input as they were packed.
+    d_initial : list
         Loss gradients of the initial states before their activation.
+    d_tokens : ndarray of shape (R, n_values)
+        Loss gradient of the vectors of tokens.
+    d_inputs : ndarray of shape (R, n_inputs)
+        Loss gradient of what the encoder read, where it is needed.
     """
 
     source: object
@@ -86,8 +71,10 @@ class PairTrace:
     places: np.ndarray
     tokens: np.ndarray | None
     decoder: object
-    d_bridge: list = None
+    steps: np.ndarray
+    d_initial: list = None
     d_tokens: np.ndarray = None
+    d_inputs: np.ndarray = None
 
     @property
     def raw(self):
@@ -99,8 +86,9 @@ class PairWeights:
     """Views of all weights in a flat vector, made once for many batches."""
 
     def __init__(self, network, vector):
+        self.inputs = network.inputs.bind(vector)
         self.encoder = None if network.encoder is None else network.encoder.bind(vector)
-        self.bridge = [[dense.bind(vector) for dense in layer] for layer in network.bridge]
+        self.bridge = None if network.bridge is None else network.bridge.bind(vector)
         self.table = None if network.table is None else network.table.view(vector)
         self.decoder = network.decoder.bind(vector)
 
@@ -130,12 +118,20 @@ class EncoderDecoder:
         Numbers that it reads at each step: of the embedding of a token, or of an output.
     feeds_vector : bool, default=False
         Whether it also reads the one vector at every step.
+    tables : dict of int to tuple of (int, int), default=None
+        Channels of the input that hold ids, with the number of ids and of the numbers that stand
+        for each.
+    train_tables : bool, default=True
+        Whether these numbers are learned.
 
     Attributes
     ----------
     layout : ParameterLayout
         Where the weights live in the flat vector.
     """
+
+    # Whether outputs of a stretch follow from the states before it and its own steps.
+    can_carry = False
 
     def __init__(
         self,
@@ -150,7 +146,23 @@ class EncoderDecoder:
         n_tokens=None,
         n_values,
         feeds_vector=False,
+        tables=None,
+        train_tables=True,
     ):
+        # What makes the same network, the cell aside.
+        self.arguments = {
+            "n_channels": n_channels,
+            "hidden_layer_sizes": tuple(hidden_layer_sizes),
+            "n_outputs": n_outputs,
+            "reads_vectors": reads_vectors,
+            "bidirectional": bidirectional,
+            "attention": attention,
+            "n_tokens": n_tokens,
+            "n_values": n_values,
+            "feeds_vector": feeds_vector,
+            "tables": tables,
+            "train_tables": train_tables,
+        }
         self.cell = cell
         self.n_channels = n_channels
         self.hidden_layer_sizes = sizes = tuple(hidden_layer_sizes)
@@ -158,39 +170,35 @@ class EncoderDecoder:
         self.n_values = n_values
         self.feeds_vector = feeds_vector
         self.layout = layout = ParameterLayout()
+        self.inputs = make_inputs(n_channels, tables, train_tables)
         self.encoder, n_memory = None, 0
         if not reads_vectors:
+            n_inputs = self.inputs.n_outputs
             self.encoder = Stack(
-                cell, "encoder.", n_channels, sizes, layout, bidirectional=bidirectional
+                cell, "encoder.", n_inputs, sizes, layout, bidirectional=bidirectional
             )
             n_memory = self.encoder.n_outputs
         self.n_directions = 1 if self.encoder is None else self.encoder.n_directions
         self.bridge = self._make_bridge(layout)
         self.table = None
         if n_tokens is not None:
-            self.table = layout.add("decoder.embedding", (n_tokens, n_values))
+            # As a bias, it is spared the penalty, as the tables of the input are.
+            self.table = layout.add("decoder.embedding", (n_tokens, n_values), is_bias=True)
         n_inputs = n_values + (n_channels if feeds_vector else 0)
         self.decoder = Decoder(cell, n_inputs, sizes, n_outputs, n_memory, attention, layout)
+        self.n_dense = layout.size
+        self.inputs.add_to(layout)
         self.description = self._describe(attention)
         self._bound = None, None
 
     def _make_bridge(self, layout):
-        """Return a layer for each layer and state; none where the states are taken as they are."""
-        if self.encoder is not None and self.encoder.n_directions == 1:
-            return []
-        return [
-            [
-                Dense(
-                    (f"bridge.layer_{i}.W_{state}", f"bridge.layer_{i}.b_{state}"),
-                    self.n_channels if self.encoder is None else 2 * n_units,
-                    n_units,
-                    layout,
-                    squashed=True,
-                )
-                for state in self.cell.states
-            ]
-            for i, n_units in enumerate(self.hidden_layer_sizes)
-        ]
+        """Return the bridge; None where the encoder's states are taken as they are."""
+        sizes = self.hidden_layer_sizes
+        if self.encoder is None:
+            return Bridge(self.cell, [self.n_channels] * len(sizes), sizes, layout)
+        if self.encoder.n_directions == 2:
+            return Bridge(self.cell, [2 * n_units for n_units in sizes], sizes, layout)
+        return None
 
     def _describe(self, attention):
         source = "one vector of " if self.encoder is None else ""
@@ -198,9 +206,14 @@ class EncoderDecoder:
         look = "no attention" if attention is None else f"{attention} attention"
         fed = ", read at every step" if self.feeds_vector else ""
         return (
-            f"{source}{self.n_channels} channels{fed}, {self.cell.name}{self.hidden_layer_sizes}"
+            f"{source}{self.inputs.description}{fed}, {self.cell.name}{self.hidden_layer_sizes}"
             f"{both}, decoded with {look}, {self.n_outputs} outputs"
         )
+
+    @property
+    def n_features(self):
+        """Numbers in the state with which the top layer of the decoder begins."""
+        return self.hidden_layer_sizes[-1]
 
     def __getstate__(self):
         return {**self.__dict__, "_bound": (None, None)}
@@ -238,13 +251,13 @@ class EncoderDecoder:
         params = np.zeros(self.layout.size, dtype=dtype)
         if self.encoder is not None:
             self.encoder.initialise(params, rng, n_steps)
-        for layer in self.bridge:
-            for dense in layer:
-                dense.initialise(params, rng)
+        if self.bridge is not None:
+            self.bridge.initialise(params, rng)
         if self.table is not None:
             view = self.table.view(params)
-            view[...] = rng.standard_normal(view.shape)
+            view[...] = rng.standard_normal(view.shape) / np.sqrt(self.n_values)
         self.decoder.initialise(params, rng, n_steps)
+        self.inputs.initialise(params, rng)
         return params
 
     def named_weights(self, params):
@@ -261,26 +274,25 @@ class EncoderDecoder:
     # ---------------------------------------------------------------- forward
 
     def _encode(self, weights, source, workspace, masks):
-        """Return what the bridge read, the encoder's trace, and what a decoder needs."""
+        """Return what the bridge read, the encoder's trace, what a decoder needs, and the steps."""
         dtype = weights.decoder.head[0].dtype
         x = workspace.take("x", (source.n_rows, self.n_channels), dtype)
         source.pack(x)
+        steps, x = x, self.inputs.read(weights.inputs, x, workspace)
         if self.encoder is None:
             # Every sequence is one step, so the rows are the vectors.
-            ends, trace, memory = [[x] * len(self.cell.states)] * len(self.bridge), None, None
+            ends = [[x] * len(self.cell.states)] * len(self.hidden_layer_sizes)
+            trace = memory = None
         else:
             trace = self.encoder.forward(weights.encoder, x, source, workspace, masks)
             ends = [list(states) for states in self.encoder.final_states(trace)]
             memory = self._remember(weights, trace, source, workspace)
-        if self.bridge:
-            initial = [
-                np.stack([d.forward(w, end) for d, w, end in zip(*parts, strict=True)])
-                for parts in zip(self.bridge, weights.bridge, ends, strict=True)
-            ]
-        else:
+        if self.bridge is None:
             initial = [np.stack(states) for states in ends]
+        else:
+            initial = self.bridge.forward(weights.bridge, ends)
         vectors = x.copy() if self.feeds_vector else None
-        return ends, trace, Encoded(initial, memory, vectors)
+        return ends, trace, Encoded(initial, memory, vectors), steps
 
     def _remember(self, weights, trace, source, workspace):
         if self.decoder.attention is None:
@@ -348,7 +360,7 @@ class EncoderDecoder:
         """
         masks = PairOfMasks() if masks is None else masks
         weights = self.bind(params)
-        ends, encoder, encoded = self._encode(
+        ends, encoder, encoded, steps = self._encode(
             weights, source, workspace, masks.encoder.take(source.order)
         )
         output = OutputBatch(outputs, indices)
@@ -368,7 +380,7 @@ class EncoderDecoder:
             masks.decoder.take(output.order),
         )
         tokens = None if self.table is None else given
-        return PairTrace(source, output, ends, encoder, encoded, places, tokens, decoder)
+        return PairTrace(source, output, ends, encoder, encoded, places, tokens, decoder, steps)
 
     def step(self, params, encoded, given, states, sources):
         """Run one step of output sequences that are being made.
@@ -429,14 +441,9 @@ class EncoderDecoder:
             turned = np.empty_like(d_states)
             turned[:, trace.places] = d_states
             d_ends.append(turned)
-        if self.bridge:
-            trace.d_bridge = d_ends
-            d_ends = [
-                np.stack([dense.backward(*rest) for dense, *rest in zip(*parts, strict=True)])
-                for parts in zip(
-                    self.bridge, weights.bridge, trace.encoded.initial, d_ends, strict=True
-                )
-            ]
+        if self.bridge is not None:
+            trace.d_initial = d_ends
+            d_ends = self.bridge.backward(weights.bridge, trace.encoded.initial, d_ends)
         if self.encoder is not None:
             self._back_through_encoder(weights, trace, d_memory, d_ends, workspace, walk)
 
@@ -446,13 +453,17 @@ class EncoderDecoder:
         if d_memory is not None:
             d_outputs[sequence_major(trace.source.shape)] = d_memory
         self.encoder.backward(weights.encoder, trace.encoder, d_outputs, workspace, walk, d_ends)
+        if self.inputs.learns:
+            trace.d_inputs = self.encoder.input_gradient(weights.encoder, trace.encoder, workspace)
 
     def gradient_tasks(self):
         """Return the independent parts of the weight gradient, to be run in any order."""
         tasks = [("decoder", task) for task in self.decoder.gradient_tasks()]
         if self.encoder is not None:
             tasks += [("encoder", task) for task in self.encoder.gradient_tasks()]
-        tasks += [("bridge", i) for i in range(len(self.bridge))]
+        if self.bridge is not None:
+            tasks += [("bridge", i) for i in range(len(self.bridge.layers))]
+        tasks += [("inputs", None)] if self.inputs.learns else []
         return [*tasks, ("table", None)] if self.table is not None else tasks
 
     def add_weight_gradients(self, task, trace, d_raw, gradient):
@@ -475,10 +486,9 @@ class EncoderDecoder:
         elif part == "encoder":
             self.encoder.add_weight_gradient(which, trace.encoder, gradient.encoder)
         elif part == "bridge":
-            for s, dense in enumerate(self.bridge[which]):
-                dense.add_gradient(
-                    gradient.bridge[which][s], trace.ends[which][s], trace.d_bridge[which][s]
-                )
+            self.bridge.add_weight_gradient(which, trace.ends, trace.d_initial, gradient.bridge)
+        elif part == "inputs":
+            self.inputs.add_gradient(trace, gradient.tables)
         else:
             add_rows(trace.d_tokens, trace.tokens, gradient.table)
 

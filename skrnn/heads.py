@@ -100,6 +100,8 @@ class SequenceHead:
     estimates_from = "raw"
     # Whether its outputs at a step depend on no later step.
     can_stream = True
+    # Whether there is an output for each step.
+    each_step = False
 
     def __init__(self, n_features, n_outputs, layout, pooling="last"):
         self.n_features = n_features
@@ -270,6 +272,8 @@ class StepHead(SequenceHead):
     layout : ParameterLayout
         Where its weights are added.
     """
+
+    each_step = True
 
     def __init__(self, n_features, n_outputs, layout):
         super().__init__(n_features, n_outputs, layout)

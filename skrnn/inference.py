@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skrnn.batching import PackedBatch, longest_first
-from skrnn.sequences import all_finite
+from skrnn.sequences import Sequences, all_finite
 from skrnn.workspace import Workspace
 
 # Sequences in a piece. How the work is cut never depends on the number of threads. A network of
@@ -14,6 +14,11 @@ PIECE = 32
 MANY_WEIGHTS = 32768
 # Steps in a piece, all sequences together, unless one sequence alone has more: this bounds memory.
 PIECE_ROWS = 32768
+
+
+def most_rows(network):
+    """Return how many steps of a piece have raw outputs that fit into bounded memory."""
+    return max(1, PIECE_OUTPUTS // network.n_outputs) if network.head.each_step else PIECE_ROWS
 
 
 class Overflow(ArithmeticError):
@@ -30,6 +35,10 @@ class Overflow(ArithmeticError):
         self.row = row
 
 
+# Raw outputs of a piece, all steps together, unless one sequence alone has more.
+PIECE_OUTPUTS = 2**23
+
+
 def piece_size(network):
     """Return how many sequences to run at a time."""
     return PIECE if network.layout.size < MANY_WEIGHTS else PIECE // 2
@@ -38,6 +47,48 @@ def piece_size(network):
 def cut(indices, size=PIECE):
     """Cut an index array into pieces of at most `size`."""
     return [indices[i : i + size] for i in range(0, indices.size, size)]
+
+
+def traces(network, params, sequences, piece, workspace):
+    """Yield the trace of some sequences; of a stretch at a time where they are very long.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    params : ndarray of shape (layout.size,)
+        Its weights.
+    sequences : Sequences
+        Where the steps come from.
+    piece : ndarray of int64
+        Which sequences, longest first.
+    workspace : Workspace
+        Where a trace lives until the next.
+
+    Yields
+    ------
+    trace : Trace
+        What the forward pass leaves.
+    """
+    sequences, places = sequences.load(piece)
+    n_steps = max(1, min(PIECE_ROWS, most_rows(network)) // piece.size)
+    longest = int(sequences.lengths_of(places[:1])[0])
+    if longest <= n_steps or not network.can_carry:
+        yield network.forward(params, PackedBatch(sequences, places), workspace)
+        return
+    firsts, lasts = sequences.offsets[places], sequences.offsets[places + 1]
+    states = None
+    for start in range(0, longest, n_steps):
+        n_alive = np.count_nonzero(lasts - firsts > start)
+        begin = firsts[:n_alive] + start
+        end = np.minimum(begin + n_steps, lasts[:n_alive])
+        # Every other of these sequences is a stretch, those between them are never read.
+        stretches = Sequences(sequences.values, np.column_stack([begin, end]).ravel())
+        batch = PackedBatch(stretches, 2 * np.arange(n_alive))
+        initial = None if states is None else [state[:, :n_alive] for state in states]
+        trace = network.forward(params, batch, workspace, None, initial)
+        states = network.final_states(trace)
+        yield trace
 
 
 def run(network, params, sequences, threads, what, finish):
@@ -53,8 +104,8 @@ def run(network, params, sequences, threads, what, finish):
         What to run, of the same float type.
     threads : Threads
         Who runs it.
-    what : {"raw", "features"}
-        The attribute of the trace to gather.
+    what : str
+        What to gather: ``"raw"``, ``"features"``, or what else the network's head reads.
     finish : callable
         ``finish(rows)`` returns what to gather for some rows of it, each from itself alone.
 
@@ -68,30 +119,32 @@ def run(network, params, sequences, threads, what, finish):
     Overflow
         If a row is not finite.
     """
-    n_columns = network.n_outputs if what == "raw" else network.n_features
+    n_columns = network.n_features if what == "features" else network.n_outputs
     n_rows = int(network.head.row_offsets(sequences)[-1])
     example = finish(np.zeros((1, n_columns), dtype=params.dtype))
     gathered = np.empty((n_rows, *example.shape[1:]), dtype=example.dtype)
     # Sorted, so that a piece holds sequences of similar length.
     lengths = sequences.lengths
+    limit = min(PIECE_ROWS, most_rows(network))
     pieces = [
         part
         for piece in cut(longest_first(lengths), piece_size(network))
-        for part in cut(piece, max(1, PIECE_ROWS // int(lengths[piece[0]])))
+        for part in cut(piece, max(1, limit // int(lengths[piece[0]])))
     ]
     # A piece is freed before its thread starts the next, whose buffers then reuse its memory.
+    weights = network.bind(params).head
     workspaces = [Workspace() for _ in range(min(threads.count, len(pieces)))]
     overflown = []
 
     def run_share(worker):
         for piece in pieces[worker :: len(workspaces)]:
-            batch = PackedBatch(*sequences.load(piece))
-            trace = network.forward(params, batch, workspaces[worker])
-            rows, values = network.head.rows(batch, piece), getattr(trace, what)
-            if all_finite(values):
-                gathered[rows] = finish(values)
-            else:
-                overflown.append(int(rows[~np.isfinite(values).all(axis=1)].min()))
+            for trace in traces(network, params, sequences, piece, workspaces[worker]):
+                rows = network.head.rows(trace.batch, piece)
+                values = network.head.reading(weights, trace, what)
+                if all_finite(values):
+                    gathered[rows] = finish(values)
+                else:
+                    overflown.append(int(rows[~np.isfinite(values).all(axis=1)].min()))
 
     threads.map(run_share, range(len(workspaces)))
     if overflown:

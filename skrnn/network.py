@@ -200,6 +200,11 @@ class Network:
         return {**self.__dict__, "_bound": (None, None)}
 
     @property
+    def can_carry(self):
+        """Whether outputs of a stretch follow from the states before it and its own steps."""
+        return self.n_directions == 1 and self.head.each_step and self.head.can_stream
+
+    @property
     def arguments(self):
         """What makes the same network, the cell aside."""
         return {
@@ -290,7 +295,7 @@ class Network:
 
     # ---------------------------------------------------------------- forward
 
-    def forward(self, params, batch, workspace, masks=None):
+    def forward(self, params, batch, workspace, masks=None, initial=None):
         """Run a batch.
 
         Parameters
@@ -303,6 +308,9 @@ class Network:
             Where the result lives until the next call with the same workspace.
         masks : DropoutMasks or None
             Dropout, in the batch's order.
+        initial : list of ndarray of shape (S, n, H) or None, default=None
+            States of each layer before the first step, of a network of one direction; None is
+            zero.
 
         Returns
         -------
@@ -319,7 +327,16 @@ class Network:
                 x = self._next_input(i, layers[-1], batch, workspace, masks)
             layers.append(
                 [
-                    self._run(i, d, own_weights, x, batch, workspace, masks)
+                    self._run(
+                        i,
+                        d,
+                        own_weights,
+                        x,
+                        batch,
+                        workspace,
+                        masks,
+                        None if initial is None else initial[i],
+                    )
                     for d, own_weights in enumerate(directions)
                 ]
             )
@@ -329,13 +346,30 @@ class Network:
         raw = self.head.raw(weights.head, features, workspace)
         return Trace(batch, masks, layers, pooled, features, raw, steps)
 
-    def _run(self, i, direction, weights, x, batch, workspace, masks):
+    def _run(self, i, direction, weights, x, batch, workspace, masks, initial):
         if direction == 1:
             turned = workspace.take(("turned", i), x.shape, x.dtype)
             take_rows(x, batch.shape.reversal, turned)
             x = turned
         mask = None if masks.recurrent is None else masks.recurrent[i, direction]
-        return self.layers[i][direction].forward(weights, x, batch, mask, workspace)
+        return self.layers[i][direction].forward(weights, x, batch, mask, workspace, initial)
+
+    def final_states(self, trace):
+        """Return the states of each layer after each sequence's last step.
+
+        Parameters
+        ----------
+        trace : Trace
+            What `forward` of a network of one direction returned.
+
+        Returns
+        -------
+        states : list of ndarray of shape (S, n, H)
+            Copies, in the batch's order.
+        """
+        batch, n = trace.batch, trace.batch.n_sequences
+        last = n + batch.starts[batch.lengths - 1] + np.arange(n)
+        return [kept.buffers.states[:, last] for (kept,) in trace.layers]
 
     def _next_input(self, i, below, batch, workspace, masks):
         """Return what layer i reads: the outputs below, both directions side by side."""

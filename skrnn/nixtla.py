@@ -215,7 +215,7 @@ def _forecast(name, model, h, future, level):
     point = model.predict(X_future=future, horizon=h)
     frame = point.to_frame(name) if point.ndim == 1 else point.set_axis([name], axis=1)
     if level:
-        bounds = model.predict_interval(_coverages(level), X_future=future, horizon=h)
+        bounds = model.predict_interval(coverage=_coverages(level), X_future=future, horizon=h)
         for percent, coverage in zip(_levels(level), _coverages(level)):
             for side, text in (("lower", "lo"), ("upper", "hi")):
                 column = bounds.columns.get_loc((bounds.columns[0][0], coverage, side))

@@ -193,7 +193,7 @@ class Objective:
             masks = self.dropout.draw(self.network, indices.size, rng, params.dtype)
         sequences, positions = self.sequences.load(indices)
         lengths = sequences.lengths_of(positions)
-        pieces = inference.cut(longest_first(lengths), inference.piece_size(self.network))
+        pieces = self._pieces(indices, lengths)
         if len(pieces) == 1 or lengths.sum() * params.size < WORTH_SHARING:
             threads = ALONE
         while len(self._workspaces) < min(threads.count, len(pieces)):
@@ -223,6 +223,33 @@ class Objective:
             gradient = SparseGradient(gradient[:n_dense], views.tables, gradient.size)
         return loss, gradient
 
+    def batches(self, order, size):
+        """Return what `gradient` takes, for each batch of an epoch.
+
+        Parameters
+        ----------
+        order : ndarray of int64
+            All numbers below the length of the objective, in any order.
+        size : int
+            How many of them make a batch.
+
+        Returns
+        -------
+        batches : list of ndarray of int64
+            The sequences of each batch.
+        """
+        return inference.cut(order, size)
+
+    def _pieces(self, indices, lengths):
+        """Cut a batch into pieces that are run at a time."""
+        pieces = inference.cut(longest_first(lengths), inference.piece_size(self.network))
+        most_rows = inference.most_rows(self.network)
+        return [
+            part
+            for piece in pieces
+            for part in inference.cut(piece, max(1, most_rows // int(lengths[piece[0]])))
+        ]
+
     def _views(self, vector):
         return NetworkWeights(self.network, vector)
 
@@ -236,7 +263,7 @@ class Objective:
 
     def _run_piece(self, params, batch, indices, total_weight, masks, workspace):
         # A piece is sorted already, so the batch keeps its order and the masks fit.
-        trace = self.network.forward(params, batch, workspace, masks)
+        trace = self._forward(params, batch, indices, masks, workspace)
         d_raw = workspace.take("d_raw", trace.raw.shape, params.dtype)
         rows = self.network.head.rows(batch, indices)
         scale = (self.weight[rows] / total_weight).astype(params.dtype)
@@ -245,6 +272,9 @@ class Objective:
         )
         self.network.backward(params, trace, d_raw, workspace, self.walk)
         return loss, trace, d_raw
+
+    def _forward(self, params, batch, indices, masks, workspace):
+        return self.network.forward(params, batch, workspace, masks)
 
     def _penalize(self, params, gradient, total_weight):
         """Add the penalty's gradient and return its value."""

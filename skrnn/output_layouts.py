@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skrnn.layouts import frame_order, is_scalar
-from skrnn.sequences import is_pandas, lengths_to_offsets, unmasked
+from skrnn.sequences import is_pandas, label, lengths_to_offsets, unmasked
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,6 @@ def _check_alike(arrays):
             )
         if kind(array) != kind(arrays[0]):
             raise ValueError(
-                f"y of sequence {i} holds {array.flat[0]!r}, but that of sequence 0 holds "
-                f"{arrays[0].flat[0]!r}: labels are all numbers or all strings."
+                f"y of sequence {i} holds {label(array.flat[0])}, but that of sequence 0 holds "
+                f"{label(arrays[0].flat[0])}: labels are all numbers or all strings."
             )

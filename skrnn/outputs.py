@@ -135,3 +135,4 @@ class OutputBatch:
         self.rows = first_rows[self.shape.positions] + self.shape.steps
         self.starts, self.lengths = self.shape.starts, self.shape.lengths
         self.n_sequences, self.n_steps = self.shape.n_sequences, self.shape.n_steps
+        self.n_rows = self.shape.n_rows

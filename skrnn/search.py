@@ -38,6 +38,14 @@ def _over_pieces(network, params, sequences, threads, make):
     return results
 
 
+def encode_all(network, params, sequences, threads):
+    """Return the state of the top layer with which the decoder begins, a row for each source."""
+    states = _over_pieces(
+        network, params, sequences, threads, lambda encoded, piece: encoded.initial[-1][0]
+    )
+    return np.array(states)
+
+
 def _check_finite(raw, names):
     if not all_finite(raw):
         raise inference.Overflow(int(names[~np.isfinite(raw).all(axis=1)].min()))

@@ -11,19 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from skrnn import bptt
-from skrnn._jit import jit
 from skrnn.batching import add_rows, take_rows
+from skrnn.heads import scale_rows, share_gradient, side_by_side
 from skrnn.layer import Layer, LayerWeights
 
 DIRECTIONS = ("forward", "backward")
-
-
-@jit
-def scale_rows(values, positions, mask, out):
-    """Multiply each row by the mask of its sequence."""
-    for row in range(values.shape[0]):
-        for k in range(values.shape[1]):
-            out[row, k] = values[row, k] * mask[positions[row], k]
 
 
 @dataclass
@@ -167,15 +159,8 @@ class Stack:
         outputs : ndarray of shape (R, H * n_directions)
             In the batch's rows.
         """
-        kept = trace.layers[layer]
-        if self.n_directions == 1:
-            return kept[0].output
-        n_rows, n_units = kept[0].output.shape
         key = (self.name, "joined", layer % len(self.layers))
-        joined = workspace.take(key, (n_rows, 2 * n_units), kept[0].output.dtype)
-        joined[:, :n_units] = kept[0].output
-        joined[trace.batch.shape.reversal, n_units:] = kept[1].output
-        return joined
+        return side_by_side(trace.layers[layer], trace.batch, workspace, key)
 
     def final_states(self, trace):
         """Return the states of each layer after each sequence's last step.
@@ -248,7 +233,7 @@ class Stack:
         d_initial : list of ndarray of shape (S, n, H)
             Loss gradient of the initial states of each layer, of a stack of one direction.
         """
-        self._share(trace, -1, d_outputs)
+        share_gradient(d_outputs, trace.layers[-1], trace.batch)
         for i in range(len(self.layers) - 1, -1, -1):
             for d, kept in enumerate(trace.layers[i]):
                 n_units = self.hidden_layer_sizes[i]
@@ -262,15 +247,8 @@ class Stack:
                 if trace.masks.inputs is not None:
                     mask = trace.masks.inputs[i - 1]
                     scale_rows(d_x, trace.batch.shape.positions, mask, d_x)
-                self._share(trace, i - 1, d_x)
+                share_gradient(d_x, trace.layers[i - 1], trace.batch)
         return [pair[0].buffers.d_state for pair in trace.layers]
-
-    def _share(self, trace, i, d_outputs):
-        """Give each direction of layer i its part of the gradient of the outputs."""
-        kept, n_units = trace.layers[i], self.hidden_layer_sizes[i]
-        kept[0].buffers.d_output[...] = d_outputs[:, :n_units]
-        if self.n_directions == 2:
-            kept[1].buffers.d_output[...] = d_outputs[trace.batch.shape.reversal, n_units:]
 
     def input_gradient(self, weights, trace, workspace, layer=0):
         """Return the loss gradient of what a layer read at each step, after `backward`.

@@ -62,6 +62,7 @@ class Streaming:
             If the network reads sequences backwards, which needs their end.
         """
         check_is_fitted(self)
+        self._refuse_if_decoding("init_state")
         network, dtype = self._network, self._params.dtype
         _check_direction(network)
         if isinstance(n_sequences, bool) or not isinstance(n_sequences, (int, np.integer)):
@@ -89,7 +90,7 @@ class Streaming:
         Parameters
         ----------
         x : array-like of shape (n_sequences, n_channels) or (n_channels,)
-            The step of each sequence.
+            The step of each sequence; of one channel also of shape (n_sequences,).
         state : RNNState
             The state before it, from :meth:`init_state` or an earlier step; left as it is.
         response_method : {"predict", "predict_proba", "transform"}, default="predict"
@@ -116,6 +117,7 @@ class Streaming:
         _check_direction(network)
         _check_state(state, network, params.dtype)
         x = _check_step(x, (state.n_sequences, network.n_channels), params.dtype)
+        _check_ids(x, network.inputs)
         flags = begin()
         try:
             layers, output = network.step(params, x, state.layers)
@@ -150,6 +152,11 @@ def _check_direction(network):
             "A bidirectional network reads every sequence from its end as well and cannot "
             "follow a stream; fit with bidirectional=False."
         )
+    if not network.head.can_stream:
+        raise ValueError(
+            "head='crf' judges a whole sequence together and cannot follow a stream; fit with "
+            "head='linear'."
+        )
 
 
 def _check_state(state, network, dtype):
@@ -174,7 +181,9 @@ def _check_step(x, shape, dtype):
     """Return a step as an array of the shape, a single sequence as its only row."""
     if type(x) is not np.ndarray or x.dtype != dtype:
         x = _to_numbers(x)
-    x = x[np.newaxis] if x.ndim == 1 else x
+    if x.ndim == 1:
+        # Of one channel, the step of each sequence; else that of a single sequence.
+        x = x.reshape(-1, 1) if shape[1] == 1 else x[np.newaxis]
     if x.shape != shape:
         raise ValueError(
             f"x must have shape {shape}, one row for each sequence of the state and one column for "
@@ -188,6 +197,16 @@ def _check_step(x, shape, dtype):
             "first."
         )
     return x
+
+
+def _check_ids(x, inputs):
+    place = inputs.first_invalid(x)
+    if place is not None:
+        row, channel = place
+        raise ValueError(
+            f"x holds {x[row, channel]:g} for sequence {row}, channel {channel}, which is none of "
+            f"the {inputs.tables[channel][0]} ids from 0 that fit saw."
+        )
 
 
 def _to_numbers(x):

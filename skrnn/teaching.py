@@ -38,12 +38,45 @@ class TeachingObjective(Objective):
     def _views(self, vector):
         return PairWeights(self.network, vector)
 
+    def _pieces(self, indices, lengths):
+        return pieces_of(self.network, self.sequences, self.target, indices)
+
     def _run_piece(self, params, batch, indices, total_weight, masks, workspace):
         masks = PairOfMasks() if masks is NO_DROPOUT else masks
         trace = self.network.forward(params, batch, self.target, indices, workspace, masks)
         loss, d_raw = _weighted_loss(self.loss, trace, self.target, total_weight)
         self.network.backward(params, trace, d_raw, workspace, self.walk)
         return loss, trace, d_raw
+
+
+def pieces_of(network, sequences, outputs, indices):
+    """Cut sequences into pieces, each sorted by length, whose buffers stay small.
+
+    Parameters
+    ----------
+    network : EncoderDecoder
+        The network.
+    sequences : Sequences
+        The sources.
+    outputs : Outputs
+        The outputs.
+    indices : ndarray of int64
+        Which sequences.
+
+    Returns
+    -------
+    pieces : list of ndarray of int64
+        Positions in `indices`.
+    """
+    lengths, said = sequences.lengths[indices], outputs.lengths[indices]
+    pieces = []
+    for piece in inference.cut(longest_first(lengths)):
+        most = min(
+            inference.PIECE_ROWS // int(lengths[piece].max()),
+            inference.PIECE_OUTPUTS // int(network.n_outputs * said[piece].max()),
+        )
+        pieces += inference.cut(piece, max(1, most))
+    return pieces
 
 
 def _weighted_loss(loss, trace, outputs, total_weight):
@@ -76,7 +109,7 @@ def run_given(network, params, sequences, outputs, threads, read):
     kept : list
         What was read of each piece, in an order that the data alone decide.
     """
-    pieces = inference.cut(longest_first(np.diff(sequences.offsets)))
+    pieces = pieces_of(network, sequences, outputs, np.arange(len(sequences)))
     workspaces = [Workspace() for _ in range(min(threads.count, len(pieces)))]
 
     def run_share(worker):

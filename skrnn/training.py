@@ -253,19 +253,17 @@ class StochasticTraining:
     def _run_epoch(self, params, epoch):
         """Pass once over all data and return the mean loss met on the way."""
         order = self._draw()
-        size = self.settings.batch_size
-        n_batches = -(-order.size // size)
+        batches = self.objective.batches(order, self.settings.batch_size)
         total = 0.0
-        for number in range(n_batches):
-            batch = order[number * size : (number + 1) * size]
+        for number, batch in enumerate(batches):
             loss, gradient = self.objective.gradient(params, batch, self.threads, self.rng)
             clip_norm(gradient, self.settings.max_grad_norm)
-            progress = (epoch + number / n_batches) / self.settings.max_iter
+            progress = (epoch + number / len(batches)) / self.settings.max_iter
             self._rate = self.schedule.rate(progress, self.n_seen)
             self.solver.step(params, gradient, self._rate)
             self.n_seen += batch.size
             total += loss * batch.size
-        return total / order.size
+        return total / sum(batch.size for batch in batches)
 
     def _draw(self):
         """Return the sequences of an epoch in their order; a short one goes on in the next."""

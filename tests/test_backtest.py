@@ -11,6 +11,9 @@ from skrnn.forecasting import backtest_scores
 from skrnn.forecasting.backtest import backtest_frame, coverages_of, rolling_origins
 from skrnn.forecasting.reading import read_series
 
+# Networks this small have no skill, and say so.
+pytestmark = pytest.mark.filterwarnings("ignore:On the rows held out")
+
 
 @given(
     lengths=st.lists(st.integers(1, 30), min_size=1, max_size=4),

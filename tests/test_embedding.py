@@ -1,10 +1,16 @@
 """Vectors for ids: gradients, sparse steps, and what the estimators make of tokens."""
 
+import pickle
+
 import networks
 import numpy as np
 import oracle
+import pandas as pd
 import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 
+from skrnn import RNNClassifier, RNNRegressor, torch_layout
 from skrnn.embedding import SparseGradient
 from skrnn.losses import classification_loss
 from skrnn.network import Network
@@ -97,8 +103,6 @@ def test_the_gradient_of_vectors_is_that_of_torch():
     objective = Objective(network, loss, networks.to_sequences(rows), target, np.ones(14))
     with Threads(1) as threads:
         value, gradient = objective.gradient(params, np.arange(3), threads)
-    from skrnn import torch_layout
-
     table = torch.nn.Embedding(9, 5).double()
     gru, linear = torch.nn.GRU(5, 4).double(), torch.nn.Linear(4, 3).double()
     recurrent, head = torch_layout.export(network, params)
@@ -176,3 +180,164 @@ def test_rows_that_a_batch_does_not_touch_stay():
             moved = np.flatnonzero((table(params) != table(before)).any(axis=1))
             touched = np.unique(mixed_rows()[indices[0]][:, 0])
             np.testing.assert_array_equal(moved, touched)
+
+
+# -------------------------------------------------------------------------------------- estimators
+
+
+def sentences(n=60, n_ids=12, seed=0):
+    rng = np.random.default_rng(seed)
+    X = [rng.integers(0, n_ids, size=k) for k in rng.integers(2, 9, size=n)]
+    return X, np.array([int(3 in x) for x in X])
+
+
+SMALL = {"hidden_layer_sizes": 6, "max_iter": 4, "random_state": 0}
+
+
+def test_tokens_are_learned():
+    X, y = sentences(120)
+    model = RNNClassifier(12, embedding_dim=6, max_iter=40, random_state=0).fit(X, y)
+    assert model.score(X, y) > 0.95
+    assert model.weights_["embedding.0"].shape == (12, 6)
+    starts = [x[0] for x in X]
+    tags = [(x == first).astype(int) for x, first in zip(X, starts, strict=True)]
+    tagger = RNNClassifier(16, embedding_dim=6, mode="many_to_many", max_iter=60, random_state=0)
+    assert tagger.fit(X, tags).score(X, tags) > 0.9
+    counts = np.array([float((x == 3).sum()) for x in X])
+    assert (
+        RNNRegressor(12, embedding_dim=6, max_iter=40, random_state=0)
+        .fit(X, counts)
+        .score(X, counts)
+        > 0.9
+    )
+
+
+def test_every_layout_of_tokens_gives_the_same():
+    X, y = sentences()
+    model = RNNClassifier(**SMALL, embedding_dim=3).fit(X, y)
+    expected = model.predict_proba(X)
+    assert expected.dtype == np.float32
+    padded = np.full((len(X), 9, 1), np.nan, dtype=np.float32)
+    for row, x in zip(padded, X, strict=True):
+        row[: len(x), 0] = x
+    frame = pd.concat({i: pd.DataFrame({"id": x}) for i, x in enumerate(X)})
+    for other in ([x.tolist() for x in X], [x[:, np.newaxis] for x in X], padded, frame):
+        fitted = RNNClassifier(**SMALL, embedding_dim=3).fit(other, y)
+        np.testing.assert_array_equal(fitted.predict_proba(other), expected)
+    doubles = [x.astype(np.float64) for x in X]
+    double = RNNClassifier(**SMALL, embedding_dim=3).fit(doubles, y).predict_proba(doubles)
+    assert double.dtype == np.float64
+    np.testing.assert_allclose(double, expected, atol=1e-4)
+    table = np.array([np.resize(x, 5) for x in X])
+    assert RNNClassifier(**SMALL, embedding_dim=3).fit(table, y).predict(table).shape == (60,)
+
+
+def test_channels_of_ids_beside_channels_of_values():
+    rows = mixed_rows(lengths=[3, 5, 2, 4] * 10)
+    y = np.array([int(x[0, 2] > 1) for x in rows])
+    model = RNNClassifier(**SMALL, embedding_dim={0: 3, 2: 2}).fit(rows, y)
+    assert model.weights_["embedding.0"].shape[1] == 3
+    assert model.weights_["embedding.2"].shape == (4, 2)
+    assert model.weights_["layer_0.forward.W_xr"].shape == (6, 6)
+    frames = [pd.DataFrame(x, columns=["word", "speed", "tag"]) for x in rows]
+    named = RNNClassifier(**SMALL, embedding_dim={"word": 3, "tag": 2}).fit(frames, y)
+    np.testing.assert_array_equal(named.predict_proba(frames), model.predict_proba(rows))
+    with pytest.raises(ValueError, match=r"the channel 'tags', but X has the channels \['word'"):
+        RNNClassifier(**SMALL, embedding_dim={"tags": 2}).fit(frames, y)
+    with pytest.raises(ValueError, match="the channel 3, but X has the channels"):
+        RNNClassifier(**SMALL, embedding_dim={3: 2}).fit(rows, y)
+
+
+def test_pretrained_vectors():
+    X, y = sentences()
+    vectors = np.random.default_rng(1).standard_normal((12, 4))
+    frozen = RNNClassifier(**SMALL, embeddings=vectors, train_embeddings=False).fit(X, y)
+    np.testing.assert_array_equal(frozen.weights_["embedding.0"], vectors.astype(np.float32))
+    tuned = RNNClassifier(**SMALL, embeddings=vectors).fit(X, y)
+    moved = tuned.weights_["embedding.0"] - vectors
+    assert 0 < np.abs(moved).max() < 1
+    # One batch, so that the order of batches does not depend on how many vectors were drawn.
+    parameters = {**SMALL, "batch_size": 60}
+    frozen = RNNClassifier(**parameters, embeddings=vectors, train_embeddings=False).fit(X, y)
+    as_values = [vectors[x].astype(np.float32) for x in X]
+    expected = RNNClassifier(**parameters).fit(as_values, y).predict_proba(as_values)
+    np.testing.assert_allclose(frozen.predict_proba(X), expected, atol=1e-5)
+    for bad, message in (
+        (vectors[:5], "not in the vocabulary of 5 ids"),
+        (vectors[0], "shape"),
+        (np.full((12, 4), np.nan), "finite"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            RNNClassifier(**SMALL, embeddings=bad).fit(X, y)
+    with pytest.raises(ValueError, match="Leave them None"):
+        RNNClassifier(**SMALL, embeddings=vectors, embedding_dim=5).fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["adam", "sgd", "rmsprop", "lbfgs"])
+def test_every_solver_moves_vectors(solver):
+    X, y = sentences()
+    model = RNNClassifier(**SMALL, embedding_dim=3, vocabulary_size=20, solver=solver)
+    before = clone(model).set_params(max_iter=1, learning_rate_init=1e-12, solver="sgd").fit(X, y)
+    table = model.fit(X, y).weights_["embedding.0"]
+    moved = (np.abs(table - before.weights_["embedding.0"]) > 1e-6).any(axis=1)
+    assert moved[:12].all()
+    assert not moved[12:].any()
+
+
+def test_tokens_in_partial_fit_warm_start_pickle_and_streams():
+    X, y = sentences()
+    model = RNNClassifier(**SMALL, embedding_dim=3, vocabulary_size=12)
+    model.partial_fit(X[:30], y[:30], classes=[0, 1]).partial_fit(X[30:], y[30:])
+    revived = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(
+        revived.partial_fit(X, y).predict_proba(X), model.partial_fit(X, y).predict_proba(X)
+    )
+    state = model.init_state(2)
+    for t in range(2):
+        p, state = model.step([X[0][t], X[1][t]], state, response_method="predict_proba")
+    np.testing.assert_array_equal(p, model.predict_proba([X[0][:2], X[1][:2]]))
+    with pytest.raises(ValueError, match="x holds 12 for sequence 1, channel 0"):
+        model.step([0, 12], state)
+    warm = RNNClassifier(**SMALL, embedding_dim=3, warm_start=True).fit(X, y)
+    loss = warm.loss_
+    assert warm.fit(X, y).loss_ < loss
+    with pytest.raises(ValueError, match="is the id 12, which is not in the vocabulary of 12 ids"):
+        warm.fit([np.append(X[0], 12), *X[1:]], y)
+    search = GridSearchCV(model, {"embedding_dim": [2, 4]}, cv=2, n_jobs=2).fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ([[1, 2], [3, -1, 2]], "Sequence 1, step 1, channel 0 of X is -1, but ids are whole"),
+        ([[1, 2.5], [3, 1, 2]], "Sequence 0, step 1, channel 0 of X is 2.5, but ids are whole"),
+        ([[1, 2], [3, 1, 20]], "Sequence 1, step 2, channel 0 of X is the id 20.*8 ids, 0 to 7"),
+        (["some text", "more"], "make_pipeline"),
+        ([[1, 2], []], "Sequence 1 of X is empty"),
+    ],
+)
+def test_bad_ids(X, message):
+    model = RNNClassifier(**SMALL, embedding_dim=3, vocabulary_size=8)
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, [0, 1])
+    fitted = model.fit([[1, 2], [3, 1, 7]], [0, 1])
+    with pytest.raises(ValueError, match=message):
+        fitted.predict(X)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"embedding_dim": 0},
+        {"embedding_dim": {0: "x"}},
+        {"embedding_dim": 3, "vocabulary_size": {0: -2}},
+        {"embedding_dim": 3, "vocabulary_size": 2**24 + 1},
+        {"embedding_dim": 3, "train_embeddings": "no"},
+    ],
+)
+def test_bad_parameters(parameters):
+    X, y = sentences()
+    with pytest.raises(ValueError, match=f"{list(parameters)[-1]}.* must be"):
+        RNNClassifier(**parameters).fit(X, y)

@@ -12,6 +12,9 @@ from skrnn.nixtla import RNNForecast
 
 foreign = pytest.mark.filterwarnings("ignore")  # other people's warnings
 
+# Networks this small have no skill, and say so.
+pytestmark = pytest.mark.filterwarnings("ignore:On the rows held out")
+
 SMALL = {"hidden_layer_sizes": (4,), "max_iter": 3, "lookback": 7, "random_state": 0}
 HORIZON = 5
 
@@ -111,7 +114,7 @@ def test_models_share_a_frame(df):
 
 def test_other_names_and_covariates(df):
     named = df.set_axis(["shop", "day", "sales"], axis=1)
-    named["weekend"] = (named["day"].dt.dayofweek >= 5).astype(float)
+    named["weekend"] = (named["day"].dt.day_of_week >= 5).astype(float)
     last = named.groupby("shop", observed=True)["day"].max()
     future = pd.concat(
         [
@@ -119,7 +122,7 @@ def test_other_names_and_covariates(df):
             for shop, day in last.items()
         ]
     )
-    future["weekend"] = (future["day"].dt.dayofweek >= 5).astype(float)
+    future["weekend"] = (future["day"].dt.day_of_week >= 5).astype(float)
     model = RNNForecast(RNNForecaster(horizon=2, known_future=["weekend"], **SMALL), freq="D")
     model.fit(named, id_col="shop", time_col="day", target_col="sales")
     found = model.predict(X_df=future)

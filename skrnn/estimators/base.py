@@ -20,12 +20,11 @@ from skrnn.estimators.modes import MODES
 from skrnn.estimators.parameters import CONSTRAINTS, check_hidden_layer_sizes
 from skrnn.estimators.pickling import Pickling
 from skrnn.estimators.solving import Solving
+from skrnn.estimators.tokens import give_vectors
 from skrnn.estimators.weights import WeightAccess
-from skrnn.network import Network
 from skrnn.streaming import Streaming
 from skrnn.threads import Threads
 from skrnn.training import History, StochasticTraining, train_lbfgs
-from skrnn.validation import check_sequences
 from skrnn.workspace import aligned
 
 
@@ -189,17 +188,14 @@ class BaseRNN(
 
     def _make_network(self, examples, rng, warm):
         dtype = examples.sequences.dtype
-        network = Network(
-            self._make_cell(),
-            examples.sequences.n_channels,
-            check_hidden_layer_sizes(self.hidden_layer_sizes),
-            self.n_outputs_,
-            bidirectional=self.bidirectional,
-            pooling=MODES[self.mode].pooling(self),
-        )
+        sizes = check_hidden_layer_sizes(self.hidden_layer_sizes)
+        network = MODES[self.mode].make_network(self, examples.sequences.n_channels, sizes)
         if not warm:
             longest = int(examples.sequences.lengths.max())
-            return network, network.initial_parameters(rng, dtype, longest)
+            params = network.initial_parameters(rng, dtype, longest)
+            if self.embeddings is not None:
+                give_vectors(self, network, params)
+            return network, params
         old, new = self._network.layout.blocks, network.layout.blocks
         same_loss = self._loss.kernel is self._make_loss().kernel
         same_mode = self._fitted_mode == self.mode
@@ -234,12 +230,15 @@ class BaseRNN(
     # --------------------------------------------------------------- results
 
     def _run(self, X, what, finish, names=None):
-        """Run X and arrange what `finish` makes of each row; an attribute may name the columns."""
+        """Run X and arrange what `finish` makes of each row; an attribute may name the columns.
+
+        ``what(head)`` names what is read of the network.
+        """
         if "_params" not in vars(self):  # much quicker than scikit-learn's look at all attributes
             check_is_fitted(self)
-        mode, dtype = MODES[self._fitted_mode], self._params.dtype
-        sequences = check_sequences(self, X, reset=False, dtype=dtype, lazy=mode.reads_lazily)
-        rows = self._run_sequences(sequences, what, finish)
+        mode = MODES[self._fitted_mode]
+        sequences = mode.read_inputs(self, X, reset=False, dtype=self._params.dtype)
+        rows = self._run_sequences(sequences, what(self._network.head), finish)
         names = None if names is None else getattr(self, names, None)
         return mode.arrange(self, X, sequences, rows, names)
 
@@ -271,7 +270,7 @@ class BaseRNN(
             n_steps, n_outputs), a list of arrays where X is ragged, a Series or DataFrame where X
             is a frame with a (sequence, time) MultiIndex.
         """
-        return self._run(X, "raw", self._decode, "_target_names")
+        return self._run(X, lambda head: head.predicts_from, self._decode, "_target_names")
 
     def transform(self, X):
         """Return what the output layer reads: pooled hidden states of the top layer.
@@ -285,9 +284,14 @@ class BaseRNN(
         -------
         features : ndarray of shape (n_sequences, n_units)
             Units of the top layer, those of the backward direction after those of the forward.
-            With ``mode="many_to_many"`` those of every step, in the layout that `predict` has.
+            With ``mode="many_to_many"`` those of every step, in the layout that `predict` has; with
+            ``"encoder_decoder"`` and ``"one_to_many"`` the state of the top layer with which the
+            decoder begins.
         """
-        features = self._run(X, "features", _as_it_is)
+        check_is_fitted(self)
+        if MODES[self._fitted_mode].decodes:
+            return MODES[self._fitted_mode].transform(self, X)
+        features = self._run(X, lambda head: "features", _as_it_is)
         as_frame = _get_output_config("transform", self)["dense"] == "pandas"
         index = MODES[self._fitted_mode].feature_index(X) if as_frame else None
         if index is not None:

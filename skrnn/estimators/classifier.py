@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.callback import with_callbacks
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
 
 from skrnn.estimators.base import BaseRNN, works_in_batches
+from skrnn.estimators.decoded import Decoding
 from skrnn.estimators.gradient_flow import GradientFlow
 from skrnn.estimators.labels import Labels
+from skrnn.estimators.modes import MODES
+from skrnn.estimators.output_labels import OutputLabels
 from skrnn.estimators.parameters import CONSTRAINTS, document
 from skrnn.estimators.scoring import Scoring
 from skrnn.losses import classification_loss
 
 
+def _refuse_sequences_of_their_own_length(estimator):
+    mode = getattr(estimator, "_fitted_mode", estimator.mode)
+    if MODES[mode].decodes:
+        raise AttributeError(
+            f"With mode={mode!r} what comes next depends on what came out before, so there are no "
+            "probabilities of each step by itself. Use predict."
+        )
+
+
 def _has_probabilities(estimator):
     """Tell `available_if` whether the outputs in use are, or will be, probabilities."""
+    _refuse_sequences_of_their_own_length(estimator)
     fitted = getattr(estimator, "_loss", None)
     available = estimator.loss == "log_loss" if fitted is None else fitted.link_inverse is not None
     if not available:
@@ -31,12 +46,15 @@ def _has_probabilities(estimator):
 
 def _has_margins(estimator):
     """Tell `available_if` whether the outputs in use are, or will be, margins."""
+    _refuse_sequences_of_their_own_length(estimator)
     fitted = getattr(estimator, "_loss", None)
     return estimator.loss == "hinge" if fitted is None else fitted.link_inverse is None
 
 
 @document
-class RNNClassifier(Scoring, GradientFlow, Labels, ClassifierMixin, BaseRNN):
+class RNNClassifier(
+    Scoring, GradientFlow, OutputLabels, Labels, ClassifierMixin, Decoding, BaseRNN
+):
     """Recurrent network that gives each sequence, or each step, a class or several labels.
 
     Sequences may be of unequal length: each is run to its true end, nothing is padded. The
@@ -46,6 +64,13 @@ class RNNClassifier(Scoring, GradientFlow, Labels, ClassifierMixin, BaseRNN):
     Parameters
     ----------
     {network}
+    head : {"linear", "crf"}, default="linear"
+        With ``mode="many_to_many"`` and one class a step: ``"linear"`` judges each step by itself,
+        ``"crf"`` all steps of a sequence together, by a linear-chain conditional random field that
+        learns which class follows which. `predict` then gives the most probable sequence of
+        classes (Viterbi), `predict_proba` the probability of each class at each step given the
+        whole sequence, and the loss is the negative log likelihood of whole sequences. A step
+        without a target is summed over. Streaming is not possible, nor is `class_weight`.
     loss : {"log_loss", "hinge"}, default="log_loss"
         ``"log_loss"`` gives probabilities; ``"hinge"`` is the margin loss, of Crammer and Singer
         for several classes.
@@ -56,6 +81,9 @@ class RNNClassifier(Scoring, GradientFlow, Labels, ClassifierMixin, BaseRNN):
     ignore_label : object, default=None
         With ``mode="many_to_many"``, a value in y that is no class: its steps count neither in
         the loss nor in scores. NaN and None always are such values.
+    beam_width : int, default=1
+        With ``mode="encoder_decoder"`` and ``"one_to_many"``, how many beginnings of an output
+        `predict` follows side by side; 1 takes the likeliest label at each step.
     {threads}
 
     Attributes
@@ -88,6 +116,8 @@ class RNNClassifier(Scoring, GradientFlow, Labels, ClassifierMixin, BaseRNN):
         "loss": [StrOptions({"log_loss", "hinge"})],
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
         "ignore_label": "no_validation",
+        "head": [StrOptions({"linear", "crf"})],
+        "beam_width": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -96,9 +126,16 @@ class RNNClassifier(Scoring, GradientFlow, Labels, ClassifierMixin, BaseRNN):
         cell="gru",
         *,
         mode="many_to_one",
+        embedding_dim=None,
+        vocabulary_size=None,
+        embeddings=None,
+        train_embeddings=True,
         activation="tanh",
         bidirectional=False,
+        attention=None,
+        repeat_vector=False,
         pooling="last",
+        head="linear",
         dropout=0.0,
         recurrent_dropout=0.0,
         loss="log_loss",
@@ -129,14 +166,22 @@ class RNNClassifier(Scoring, GradientFlow, Labels, ClassifierMixin, BaseRNN):
         max_fun=15000,
         class_weight=None,
         ignore_label=None,
+        beam_width=1,
         n_jobs=None,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.cell = cell
         self.mode = mode
+        self.embedding_dim = embedding_dim
+        self.vocabulary_size = vocabulary_size
+        self.embeddings = embeddings
+        self.train_embeddings = train_embeddings
         self.activation = activation
         self.bidirectional = bidirectional
+        self.attention = attention
+        self.repeat_vector = repeat_vector
         self.pooling = pooling
+        self.head = head
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.loss = loss
@@ -167,6 +212,7 @@ class RNNClassifier(Scoring, GradientFlow, Labels, ClassifierMixin, BaseRNN):
         self.max_fun = max_fun
         self.class_weight = class_weight
         self.ignore_label = ignore_label
+        self.beam_width = beam_width
         self.n_jobs = n_jobs
 
     def __sklearn_tags__(self):
@@ -266,7 +312,7 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
             del self._announced_classes
 
     def _make_loss(self):
-        exclusive = not self._multilabel and self.classes_.size != 2
+        exclusive = not self._multilabel and not self._is_binary
         if exclusive and self.classes_.size == 1:
             return classification_loss("log_loss", exclusive=True)
         return classification_loss(self.loss, exclusive=exclusive)
@@ -274,7 +320,7 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
     def _decode(self, raw):
         if self._multilabel:
             return (raw > 0).astype(np.int64)
-        if self.classes_.size == 2:
+        if self._is_binary:
             return self.classes_[(raw[:, 0] > 0).astype(np.int64)]
         return self.classes_[raw.argmax(axis=1)]
 
@@ -285,7 +331,7 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
 
     def _probabilities(self, raw):
         probabilities = self._loss.link_inverse(raw)
-        if self._multilabel or self.classes_.size != 2:
+        if self._multilabel or not self._is_binary:
             return probabilities
         # Not one minus the other, which would lose small probabilities.
         return np.column_stack([self._loss.link_inverse(-raw), probabilities])
@@ -293,7 +339,7 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
     def _log_probabilities(self, raw):
         if self._multilabel:
             return log_expit(raw)
-        if self.classes_.size == 2:
+        if self._is_binary:
             return np.column_stack([log_expit(-raw), log_expit(raw)])
         return log_softmax(raw, axis=1)
 
@@ -315,7 +361,7 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
             In the order of `classes_`. With ``mode="many_to_many"`` a row for each step, in the
             layout that `predict` has.
         """
-        return self._run(X, "raw", self._probabilities, "classes_")
+        return self._run(X, lambda head: head.estimates_from, self._probabilities, "classes_")
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X):
@@ -332,7 +378,7 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
             In the order of `classes_`. With ``mode="many_to_many"`` a row for each step, in the
             layout that `predict` has.
         """
-        return self._run(X, "raw", self._log_probabilities, "classes_")
+        return self._run(X, lambda head: head.estimates_from, self._log_probabilities, "classes_")
 
     @available_if(_has_margins)
     def decision_function(self, X):
@@ -349,4 +395,4 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
             One column a class or label; for two classes one number, positive for the second. With
             ``mode="many_to_many"`` a row for each step, in the layout that `predict` has.
         """
-        return self._run(X, "raw", self._margins, "classes_")
+        return self._run(X, lambda head: "raw", self._margins, "classes_")

@@ -10,7 +10,6 @@ import numpy as np
 from skrnn.estimators.canonical import merge_repeated
 from skrnn.estimators.modes import MODES
 from skrnn.sequences import Sequences, rows_of
-from skrnn.validation import check_sequences
 
 
 @dataclass(frozen=True)
@@ -66,11 +65,12 @@ class ExampleReading:
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
+        self._check_mode()
         mode = MODES[self.mode]
         dtype = None if reset else self._params.dtype
-        sequences = check_sequences(self, X, reset=reset, dtype=dtype, lazy=mode.reads_lazily)
-        y, ignored = mode.read_targets(self, y, sequences, X, reset=reset)
-        weight = mode.read_weights(sample_weight, sequences, X)
+        sequences = mode.read_inputs(self, X, reset=reset, dtype=dtype)
+        y, ignored, row_offsets = mode.read_targets(self, y, sequences, X, reset=reset)
+        weight = mode.read_weights(sample_weight, sequences, X, row_offsets)
         weight = self._weigh_classes(y, np.where(ignored, 0.0, weight))
         with np.errstate(over="ignore"):
             total = weight.sum()
@@ -79,7 +79,7 @@ class ExampleReading:
                 f"The weights of the sequences sum to {total}. Multiply all of them, and alpha, by "
                 "a constant that brings them near one."
             )
-        row_offsets = mode.row_offsets(sequences)
+        self._check_weights(weight, row_offsets)
         if whole_fit and self._is_one_batch(len(sequences)):
             sequences = sequences.in_memory()
             sequences, y, weight, row_offsets = merge_repeated(sequences, y, weight, row_offsets)
@@ -103,6 +103,9 @@ class ExampleReading:
 
     def _weigh_classes(self, y, weight):
         return weight
+
+    def _check_weights(self, weight, row_offsets):
+        """Refuse weights that the loss cannot take."""
 
     # Sequences that a validation score needs.
     _fewest_to_score = 1
@@ -143,13 +146,12 @@ class ExampleReading:
 
     def _given_validation_data(self, X_val, y_val, examples):
         mode = MODES[self.mode]
-        sequences = check_sequences(
-            self, X_val, reset=False, dtype=examples.sequences.dtype, lazy=mode.reads_lazily
-        )
-        y, ignored = mode.read_targets(self, y_val, sequences, X_val, reset=False)
+        dtype = examples.sequences.dtype
+        sequences = mode.read_inputs(self, X_val, reset=False, dtype=dtype)
+        y, ignored, row_offsets = mode.read_targets(self, y_val, sequences, X_val, reset=False)
         target = self._encode(y, sequences.dtype)
         weight = np.where(ignored, 0.0, 1.0)
-        return Examples(sequences, y, target, weight, mode.row_offsets(sequences))
+        return Examples(sequences, y, target, weight, row_offsets)
 
     def _encoded(self, examples):
         target = self._encode(examples.y, examples.sequences.dtype)

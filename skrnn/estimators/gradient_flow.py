@@ -10,7 +10,6 @@ from skrnn import bptt, inference
 from skrnn.batching import PackedBatch
 from skrnn.estimators.modes import MODES
 from skrnn.network import DIRECTIONS
-from skrnn.validation import check_sequences
 from skrnn.workspace import Workspace
 
 
@@ -43,9 +42,10 @@ class GradientFlow:
         skrnn.GradientFlowDisplay : Draws it.
         """
         check_is_fitted(self)
-        sequences = check_sequences(self, X, reset=False, dtype=self._params.dtype)
+        self._refuse_if_decoding("gradient_flow")
         mode = MODES[self._fitted_mode]
-        y, ignored = mode.read_targets(self, y, sequences, X, reset=False)
+        sequences = mode.read_inputs(self, X, reset=False, dtype=self._params.dtype)
+        y, ignored, _ = mode.read_targets(self, y, sequences, X, reset=False)
         target = self._encode(y, self._params.dtype)
         own_loss = np.where(ignored, 0, 1).astype(self._params.dtype)
         network = self._network
@@ -59,7 +59,9 @@ class GradientFlow:
             trace = network.forward(self._params, batch, workspace)
             d_raw = np.empty_like(trace.raw)
             rows = network.head.rows(batch, piece)
-            self._loss.value_and_gradient(trace.raw, target[rows], own_loss[rows], d_raw)
+            network.value_and_gradient(
+                self._loss, self._params, trace, target[rows], own_loss[rows], d_raw
+            )
             with np.errstate(over="ignore", invalid="ignore"):
                 network.backward(self._params, trace, d_raw, workspace, observers)
             counts[: batch.n_steps] += np.diff(batch.starts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite, column_or_1d
@@ -23,7 +25,14 @@ def _balance(column, weight):
 class Labels:
     """Mixin: the targets of a classifier."""
 
+    @property
+    def _is_binary(self):
+        """Whether one output tells two classes apart."""
+        return self.classes_.size == 2 and self.n_outputs_ == 1
+
     def _check_y(self, y, *, reset):
+        if reset:
+            self._check_head()
         if not issparse(y):
             assert_all_finite(np.asarray(y), input_name="y")
         with np.errstate(invalid="ignore"):  # scikit-learn casts numbers that are too large for int
@@ -42,7 +51,7 @@ class Labels:
             self._set_classes(getattr(self, "_announced_classes", unique_labels(y)))
             self._multilabel = False
             n_classes = self.classes_.size
-            self.n_outputs_ = 1 if n_classes == 2 else n_classes
+            self.n_outputs_ = 1 if n_classes == 2 and self.head == "linear" else n_classes
         elif self._multilabel:
             raise ValueError("y is one-dimensional, but fit saw a column for each label.")
         unseen = ~np.isin(y, self.classes_)
@@ -62,7 +71,38 @@ class Labels:
             )
         self.classes_ = classes
 
+    def _check_head(self):
+        if self.head == "linear":
+            return
+        reason = None
+        if self.mode != "many_to_many":
+            reason = f"mode={self.mode!r} has no tag for each step; set mode='many_to_many'"
+        elif self.loss != "log_loss":
+            reason = f"it has no loss={self.loss!r}; set loss='log_loss'"
+        elif self.class_weight is not None:
+            reason = "classes have no weights of their own in it; set class_weight=None"
+        if reason is not None:
+            raise ValueError(f"head='crf' judges the tags of a whole sequence together: {reason}.")
+
+    def _check_weights(self, weight, row_offsets):
+        if self.head == "linear":
+            return
+        for i, (start, stop) in enumerate(itertools.pairwise(row_offsets)):
+            of_steps = weight[start:stop][weight[start:stop] > 0]
+            if of_steps.size and of_steps.min() < of_steps.max():
+                raise ValueError(
+                    f"head='crf' judges a whole sequence together, so its steps have one weight, "
+                    f"but those of sequence {i} have weights from {of_steps.min()} to "
+                    f"{of_steps.max()}. Pass one weight a sequence; a step of weight 0 is one "
+                    "whose tag is not known."
+                )
+
     def _check_labels(self, y, *, reset):
+        if self.head != "linear":
+            raise ValueError(
+                "head='crf' chooses one tag a step, but y has a column for each label; set "
+                "head='linear'."
+            )
         y = check_array(y, accept_sparse=True, input_name="y", dtype=None)
         y = y.toarray() if issparse(y) else y
         if reset:
@@ -85,7 +125,7 @@ class Labels:
         if self._multilabel:
             return np.ascontiguousarray(y, dtype=dtype)
         codes = np.searchsorted(self.classes_, y)
-        if self.classes_.size == 2:
+        if self._is_binary:
             return codes.astype(dtype).reshape(-1, 1)
         return codes.astype(np.int64)
 

@@ -9,10 +9,16 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from skrnn import inference
+from skrnn.estimators.decoding import EncoderDecoderMode, OneToManyMode
+from skrnn.estimators.tokens import read_inputs
 from skrnn.layouts import frame_ids, is_scalar, plain_input
+from skrnn.network import Network
+from skrnn.objective import Dropout, Objective
 from skrnn.sequences import is_pandas
+from skrnn.streams import StreamObjective
 from skrnn.targets import ignored_steps, names_of, read_steps, restore_steps
-from skrnn.validation import check_sequences, check_target_length
+from skrnn.validation import check_target_length
 
 
 def _checked_weight(sample_weight, n_rows):
@@ -36,6 +42,54 @@ class ManyToOne:
 
     # Whether X may be read batch by batch, with lengths that are not known before.
     reads_lazily = True
+    # Whether outputs are sequences of their own length.
+    decodes = False
+    network_class = Network
+
+    def read_inputs(self, estimator, X, *, reset, dtype=None):
+        """Read X, and set or check the attributes that describe it."""
+        return read_inputs(estimator, X, reset=reset, dtype=dtype, lazy=self.reads_lazily)
+
+    def make_network(self, estimator, n_channels, sizes):
+        """Return the network that the estimator's parameters call for."""
+        return Network(
+            estimator._make_cell(),
+            n_channels,
+            sizes,
+            estimator.n_outputs_,
+            bidirectional=estimator.bidirectional,
+            pooling=self.pooling(estimator),
+            head=getattr(estimator, "head", "linear"),
+            tables=estimator._tables,
+            train_tables=estimator.train_embeddings,
+        )
+
+    def make_dropout(self, inputs, recurrent):
+        """Return what draws dropout masks."""
+        return Dropout(inputs, recurrent)
+
+    def make_objective(self, estimator, network, loss, examples, **options):
+        """Return what is minimised."""
+        kind = StreamObjective if "n_streams" in options else Objective
+        return kind(network, loss, examples.sequences, examples.target, examples.weight, **options)
+
+    def make_validate(self, estimator, network, loss, examples, threads):
+        """Return what gives score and loss on validation data, for weights."""
+        scale = (examples.weight / examples.weight.sum()).astype(examples.sequences.dtype)
+
+        head = network.head
+
+        def read(params, what):
+            return inference.run(network, params, examples.sequences, threads, what, np.array)
+
+        def validate(params):
+            raw = read(params, head.estimates_from)
+            value = loss.value_and_gradient(raw, examples.target, scale, np.empty_like(raw))
+            if head.predicts_from != head.estimates_from:
+                raw = read(params, head.predicts_from)
+            return estimator._score_raw(raw, examples.y, examples.weight), value
+
+        return validate
 
     def pooling(self, estimator):
         """Return what the head of the network reads; None is every step by itself."""
@@ -67,12 +121,14 @@ class ManyToOne:
             The targets.
         ignored : ndarray of bool of shape (rows,)
             Rows without a target, which hold any valid one instead.
+        row_offsets : ndarray of int64 of shape (n_sequences + 1,)
+            Where the rows of each sequence begin, and the end.
         """
         check_target_length(sequences, y, X)
         rows = estimator._check_y(y, reset=reset)
-        return rows, np.zeros(len(rows), dtype=bool)
+        return rows, np.zeros(len(rows), dtype=bool), self.row_offsets(sequences)
 
-    def read_weights(self, sample_weight, sequences, X):
+    def read_weights(self, sample_weight, sequences, X, row_offsets):
         """Return the weight of each row, float64."""
         return _checked_weight(sample_weight, len(sequences))
 
@@ -124,9 +180,9 @@ class ManyToMany(ManyToOne):
             )
         filled = np.empty((len(rows), *checked.shape[1:]), dtype=checked.dtype)
         filled[ignored], filled[~ignored] = checked[0], checked
-        return filled, ignored
+        return filled, ignored, self.row_offsets(sequences)
 
-    def read_weights(self, sample_weight, sequences, X):
+    def read_weights(self, sample_weight, sequences, X, row_offsets):
         """Return the weight of each step; one for a sequence is that of all its steps."""
         sample_weight = plain_input(sample_weight)
         if sample_weight is None:
@@ -158,11 +214,17 @@ class ManyToMany(ManyToOne):
     def score(self, estimator, usual, X, y, sample_weight):
         """Return the score over all steps that have a target."""
         check_is_fitted(estimator)
-        sequences = check_sequences(estimator, X, reset=False, dtype=estimator._params.dtype)
-        rows, ignored = self.read_targets(estimator, y, sequences, X, reset=False)
-        weight = np.where(ignored, 0.0, self.read_weights(sample_weight, sequences, X))
-        raw = estimator._run_sequences(sequences, "raw")
+        sequences = self.read_inputs(estimator, X, reset=False, dtype=estimator._params.dtype)
+        rows, ignored, offsets = self.read_targets(estimator, y, sequences, X, reset=False)
+        weight = self.read_weights(sample_weight, sequences, X, offsets)
+        weight = np.where(ignored, 0.0, weight)
+        raw = estimator._run_sequences(sequences, estimator._network.head.predicts_from)
         return estimator._score_raw(raw, rows, weight)
 
 
-MODES = {"many_to_one": ManyToOne(), "many_to_many": ManyToMany()}
+MODES = {
+    "many_to_one": ManyToOne(),
+    "many_to_many": ManyToMany(),
+    "one_to_many": OneToManyMode(),
+    "encoder_decoder": EncoderDecoderMode(),
+}

@@ -7,6 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
+from skrnn.estimators import tokens
 from skrnn.estimators.modes import MODES
 
 CONSTRAINTS = {
@@ -15,8 +16,11 @@ CONSTRAINTS = {
     "cell": "no_validation",
     "n_timesteps": "no_validation",
     "mode": [StrOptions(set(MODES))],
+    **tokens.CONSTRAINTS,
     "activation": [StrOptions({"tanh", "relu", "logistic"})],
     "bidirectional": ["boolean"],
+    "attention": [StrOptions({"additive", "multiplicative"}), None],
+    "repeat_vector": ["boolean"],
     "pooling": [StrOptions({"last", "mean", "max"})],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "recurrent_dropout": [Interval(Real, 0, 1, closed="left")],
@@ -52,15 +56,42 @@ _NETWORK = """\
         Units of each recurrent layer, the first layer first; per direction if `bidirectional`.
     cell : {"gru", "lstm", "rnn"} or Cell, default="gru"
         The recurrent cell, by name or a :class:`~skrnn.cells.Cell` of one's own.
-    mode : {"many_to_one", "many_to_many"}, default="many_to_one"
+    mode : {"many_to_one", "many_to_many", "one_to_many", "encoder_decoder"}, \
+default="many_to_one"
         How outputs stand to inputs: ``"many_to_one"`` gives each sequence one, ``"many_to_many"``
         each step. With one for each step the loss is the sum over all true steps, divided by their
-        weight; steps whose target is NaN are ignored.
+        weight; steps whose target is NaN are ignored. ``"encoder_decoder"`` gives each sequence
+        a sequence of any length: a second stack of layers, the decoder, begins with the states in
+        which the first ends, and reads what came out at the step before (in training the truth).
+        ``"one_to_many"`` does so from one vector a sample, X of shape (n_samples, n_features).
+        If y is an array of shape (n_sequences, n_steps), outputs have that many steps; if it is a
+        list of sequences, they end where the network says so.
+    embedding_dim : int, dict or None, default=None
+        X holds ids of tokens, whole numbers from 0, and each id stands for a vector of this length
+        that is learned. An int is for all channels, each with vectors of its own; a dict names the
+        channels of ids by number or column, as in ``{0: 64, 1: 8}``, and the others are values.
+        Only the vectors of ids in a batch are moved, and `alpha` spares them. Sequences need no
+        padding; an id that pads is an id like any other. An id not seen in fit is an error unless
+        `vocabulary_size` makes room for it. Ids alone are computed in float32, unless X is float64.
+    vocabulary_size : int, dict or None, default=None
+        Number of ids, of all channels or of each. None is one more than the highest id in `fit`.
+    embeddings : array-like of shape (vocabulary_size, embedding_dim), dict or None, default=None
+        Vectors to start from, by channel where X has several.
+    train_embeddings : bool, default=True
+        Whether vectors are learned; False keeps them as they are at the start.
     activation : {"tanh", "relu", "logistic"}, default="tanh"
         Hidden-state function of the vanilla cell ``"rnn"``; the gated cells have theirs fixed and
         ignore it.
     bidirectional : bool, default=False
-        Whether each layer also reads the sequences backwards.
+        Whether each layer also reads the sequences backwards. With ``mode="encoder_decoder"``
+        those of the encoder do.
+    attention : {"additive", "multiplicative"} or None, default=None
+        With ``mode="encoder_decoder"``, how the decoder looks back at all states of the encoder:
+        ``"additive"`` before each step, with the state before (Bahdanau, Cho and Bengio, 2015), or
+        ``"multiplicative"`` after it (Luong, Pham and Manning, 2015).
+    repeat_vector : bool, default=False
+        With ``mode="one_to_many"``, whether the vector is also read at every step, not only turned
+        into the initial state.
     pooling : {"last", "mean", "max"}, default="last"
         What the output layer reads: the state after the last step (of each direction, if
         `bidirectional`), or the mean or the maximum of the states over all true steps. With
@@ -101,7 +132,10 @@ default="cosine"
     bptt_steps : int or None, default=None
         Steps through which the gradient is carried back. None is full backpropagation through
         time. Else each sequence is divided, from its end, into stretches of this many steps; the
-        state passes from one to the next, its gradient does not.
+        state passes from one to the next, its gradient does not. With ``mode="many_to_many"`` in
+        one direction stretches run from the beginning and weights are stepped after each; if there
+        are fewer sequences than `batch_size` (32 if "auto"), long ones are cut into as many
+        streams, read side by side.
     n_timesteps : int or None, default=None
         For a 2-D X: a row holds this many steps, one after another, of
         ``n_features / n_timesteps`` channels each. None is one step a column.

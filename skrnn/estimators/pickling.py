@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skrnn.network import Network
+from skrnn.estimators.modes import MODES
 from skrnn.workspace import aligned
 
 
@@ -24,13 +24,10 @@ class Pickling:
         state.pop("cell_", None)
         network, loss = state.pop("_network", None), state.pop("_loss", None)
         if network is not None:
+            is_usual = network.cell is _made_anew(self._make_cell)
             state["_network_shape"] = {
-                "cell": None if network.cell is _made_anew(self._make_cell) else network.cell,
-                "n_channels": network.n_channels,
-                "hidden_layer_sizes": network.hidden_layer_sizes,
-                "n_outputs": network.n_outputs,
-                "bidirectional": network.n_directions == 2,
-                "pooling": network.pooling,
+                **network.arguments,
+                "cell": None if is_usual else network.cell,
             }
             state["_own_loss"] = None if loss == _made_anew(self._make_loss) else loss
         return state
@@ -41,7 +38,8 @@ class Pickling:
         super().__setstate__(state)
         if shape is not None:
             self.cell_ = self._make_cell() if shape["cell"] is None else shape["cell"]
-            self._network = Network(**{**shape, "cell": self.cell_})
+            network_class = MODES[self._fitted_mode].network_class
+            self._network = network_class(**{**shape, "cell": self.cell_})
             self._loss = self._make_loss() if loss is None else loss
         # Memory-mapped weights, as a parallel search hands out, are read-only; a kernel would be
         # compiled once more for them.

@@ -12,14 +12,16 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array
 
 from skrnn.estimators.base import BaseRNN, works_in_batches
+from skrnn.estimators.decoded import Decoding
 from skrnn.estimators.gradient_flow import GradientFlow
+from skrnn.estimators.output_values import OutputValues
 from skrnn.estimators.parameters import CONSTRAINTS, document
 from skrnn.estimators.scoring import Scoring
 from skrnn.losses import regression_loss
 
 
 @document
-class RNNRegressor(Scoring, GradientFlow, RegressorMixin, BaseRNN):
+class RNNRegressor(Scoring, GradientFlow, OutputValues, RegressorMixin, Decoding, BaseRNN):
     """Recurrent network that gives each sequence, or each step, a number or several.
 
     Sequences may be of unequal length: each is run to its true end, nothing is padded. Targets are
@@ -76,8 +78,14 @@ default="squared_error"
         cell="gru",
         *,
         mode="many_to_one",
+        embedding_dim=None,
+        vocabulary_size=None,
+        embeddings=None,
+        train_embeddings=True,
         activation="tanh",
         bidirectional=False,
+        attention=None,
+        repeat_vector=False,
         pooling="last",
         dropout=0.0,
         recurrent_dropout=0.0,
@@ -114,8 +122,14 @@ default="squared_error"
         self.hidden_layer_sizes = hidden_layer_sizes
         self.cell = cell
         self.mode = mode
+        self.embedding_dim = embedding_dim
+        self.vocabulary_size = vocabulary_size
+        self.embeddings = embeddings
+        self.train_embeddings = train_embeddings
         self.activation = activation
         self.bidirectional = bidirectional
+        self.attention = attention
+        self.repeat_vector = repeat_vector
         self.pooling = pooling
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
@@ -286,7 +300,8 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         return scaled
 
     def _make_loss(self):
-        return regression_loss(self.loss, huber_delta=self.huber_delta, quantile=self.quantile)
+        loss = regression_loss(self.loss, huber_delta=self.huber_delta, quantile=self.quantile)
+        return self._with_end(loss)
 
     def _decode(self, raw):
         limit = np.finfo(raw.dtype).max

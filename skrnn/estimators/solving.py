@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from skrnn import bptt, inference, solvers
-from skrnn.objective import Dropout, Objective
+from skrnn import bptt, solvers
+from skrnn.estimators.modes import MODES
 from skrnn.training import Settings
 
 
@@ -26,33 +24,35 @@ class Solving:
                 "solver='lbfgs' minimises one fixed function and cannot drop units at random; set "
                 "dropout=0 and recurrent_dropout=0, or choose solver='adam'."
             )
-        dropout = None
+        mode, dropout = MODES[self.mode], None
         if self.dropout > 0 or self.recurrent_dropout > 0:
-            dropout = Dropout(self.dropout, self.recurrent_dropout)
-        walk = bptt.full if self.bptt_steps is None else bptt.Truncated(self.bptt_steps)
-        return Objective(
+            dropout = mode.make_dropout(self.dropout, self.recurrent_dropout)
+        return mode.make_objective(
+            self,
             network,
             loss,
-            examples.sequences,
-            examples.target,
-            examples.weight,
+            examples,
             alpha=self.alpha,
             dropout=dropout,
-            walk=walk,
             mean_weight=mean_weight,
+            **self._walk(network),
         )
+
+    def _walk(self, network):
+        """Return the options that say how gradients go back through time."""
+        if self.bptt_steps is None:
+            return {"walk": bptt.full}
+        if network.can_carry and self.solver != "lbfgs":
+            return {
+                "n_steps": self.bptt_steps,
+                "n_streams": 32 if self.batch_size == "auto" else self.batch_size,
+            }
+        return {"walk": bptt.Truncated(self.bptt_steps)}
 
     def _make_validate(self, network, loss, validation, threads):
         if validation is None:
             return None
-        scale = (validation.weight / validation.weight.sum()).astype(validation.sequences.dtype)
-
-        def validate(params):
-            raw = inference.run(network, params, validation.sequences, threads, "raw", np.array)
-            value = loss.value_and_gradient(raw, validation.target, scale, np.empty_like(raw))
-            return self._score_raw(raw, validation.y, validation.weight), value
-
-        return validate
+        return MODES[self.mode].make_validate(self, network, loss, validation, threads)
 
     def _make_solver(self, params):
         if self.solver == "adam":

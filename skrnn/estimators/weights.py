@@ -82,6 +82,7 @@ class WeightAccess:
             ``module.load_state_dict({k: torch.tensor(v) for k, v in state.recurrent.items()})``.
         """
         check_is_fitted(self)
+        self._refuse_if_decoding("to_torch")
         recurrent, head = torch_layout.export(self._network, self._params)
         return Bunch(recurrent=recurrent, head=head)
 
@@ -107,6 +108,7 @@ class WeightAccess:
             set then.
         """
         check_is_fitted(self)
+        self._refuse_if_decoding("load_torch")
         params = torch_layout.imported(self._network, self._params, recurrent, head)
         if not np.isfinite(params).all():
             raise ValueError("The new weights hold NaN or infinity.")

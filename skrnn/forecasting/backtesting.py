@@ -98,7 +98,9 @@ class Backtesting:
             self._warn_of_rows_seen(series_set, series, positions)
             parts = [(self, series_set, series, positions, slice(None))]
         else:
-            parts = _fitted_parts(self, series_set, series, positions, refit)
+            # Without intervals nobody needs the errors that a second network is trained for.
+            model = clone(self) if coverages else clone(self).set_params(calibrate=False)
+            parts = _fitted_parts(model, series_set, series, positions, refit)
         point, bounds = _forecast_parts(parts, len(series), horizon, coverages)
         season = parts[0][0].season_length_
         return backtest_frame(series_set, series, positions, point, bounds, season)

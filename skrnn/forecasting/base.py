@@ -79,8 +79,7 @@ class BaseForecaster(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self._series, self._errors = series_set, None
         self.season_length_, self.lookback_ = plan.season, plan.lookback
         self.segment_length_, self.horizon_ = plan.segment, int(self.horizon)
-        if self.calibrate:
-            self._calibrate(panel, plan)
+        probe = self._calibrate(panel, plan) if self.calibrate else None
         n_held_out = None
         if self.early_stopping:
             n_held_out = np.ceil(self.validation_fraction * lengths).astype(np.int64)
@@ -88,10 +87,18 @@ class BaseForecaster(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self._train(
             model, lambda owner: model.fit(panel, n_held_out=n_held_out, owner=owner), X, None
         )
+        if probe is not None:
+            self._errors = self._errors.rescaled(probe.yardstick / model.yardstick)
         self._warn_of_no_skill()
 
     def _calibrate(self, panel, plan):
-        """Train on all but the last rows, and keep the errors of the forecasts of those."""
+        """Train on all but the last rows, and keep the errors of the forecasts of those.
+
+        Returns
+        -------
+        model : Model
+            What was trained, in whose units the errors are.
+        """
         lengths, horizon = panel.lengths, int(self.horizon)
         n_rows = rows_to_calibrate(lengths, horizon)
         before = panel.truncated(lengths - n_rows)
@@ -108,6 +115,7 @@ class BaseForecaster(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         error = mean_scaled_error(actual, forecasts.point(), series, units)
         naive_error = mean_scaled_error(actual, naive, series, units)
         self.skill_ = 1 - error / naive_error if naive_error > 0 else np.nan
+        return model
 
     def _warn_of_no_skill(self):
         if getattr(self, "skill_", 0.0) < 0:

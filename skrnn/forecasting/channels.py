@@ -7,7 +7,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from skrnn.forecasting.normalisation import carry_forward, measure, repeat_season
+from skrnn.forecasting.normalisation import (
+    FIXED,
+    ONE,
+    SIZE,
+    SPREAD,
+    carry_forward,
+    measure,
+    repeat_season,
+)
 from skrnn.forecasting.windows import all_origins, rows_ahead
 
 # A window that strays from its level by this multiple of what is usual is scaled down.
@@ -90,7 +98,7 @@ class Frame:
     scale : ndarray of shape (n, n_targets)
         The unit of its corrections.
     spread : ndarray of shape (n, n_targets)
-        The unit of its errors: the same, or what is usual where a window does not move.
+        The unit of its errors, which is that of the window alone.
     """
 
     shift: np.ndarray
@@ -162,13 +170,23 @@ class Channels:
         self.n_known = panel.n_known
         z = self.transform(panel.target)
         self.target_standard = Standard.of(z)
-        self.is_bent = np.array([t.power is not None for t in self.transforms])
-        self.is_positive = np.nanmin(z, axis=0) >= 0
-        self.is_alike = _are_alike(z, panel.offsets)
-        self.usual_spread = self.usual_stray = np.ones(self.n_targets)
+        self.kinds = self._kinds_of_unit(z, panel.offsets)
+        self.home, self.width = self.target_standard.mean, self.target_standard.scale
+        if self.plan.scaling is None:
+            self.home, self.width = np.zeros(self.n_targets), np.ones(self.n_targets)
+        self.usual_spread = np.ones(self.n_targets)
+        self.most_stray = np.full(self.n_targets, np.inf)
         self.input_unit = self.target_unit = np.ones(self.n_targets)
         self._fit_units(panel)
         return self
+
+    def _kinds_of_unit(self, z, offsets):
+        if self.plan.scaling != "window":
+            return np.full(self.n_targets, FIXED)
+        is_bent = np.array([transform.power is not None for transform in self.transforms])
+        is_positive = np.nanmin(z, axis=0) >= 0
+        kinds = np.where(is_positive, SIZE, np.where(_are_alike(z, offsets), ONE, SPREAD))
+        return np.where(is_bent, ONE, kinds)
 
     def _fit_units(self, panel):
         """Learn how far, in units of their windows, inputs and targets usually are from home."""
@@ -180,10 +198,11 @@ class Channels:
         series, positions = series[picked], positions[picked]
         rows = self.read(panel)
         ends, n_known = panel.offsets[series] + positions, np.minimum(positions, memory)
-        _, spread, size = self._measure(rows, ends, n_known)
+        _, spread, unit = self.measured(rows.filled, ends, n_known)
         self.usual_spread = _typical(spread)
-        self.usual_stray = np.full(self.n_targets, np.inf)
-        self.usual_stray = _typical(spread / self._unit(spread, size))
+        self.most_stray = _EXTREME * _typical(spread / unit)
+        is_bent = np.array([transform.power is not None for transform in self.transforms])
+        self.most_stray[(self.kinds == ONE) & ~is_bent] = np.inf
         frame = self.frame(rows, ends, n_known, horizon)
         # The windows' last rows stand for all of them.
         recent = np.maximum(positions - horizon, 0)
@@ -199,8 +218,8 @@ class Channels:
 
     def transform(self, target):
         """Return transformed targets."""
-        if all(transform.power is None for transform in self.transforms):
-            return target
+        if len(self.transforms) == 1:
+            return self.transforms[0].forward(target)
         z = np.empty_like(target)
         for k, transform in enumerate(self.transforms):
             z[:, k] = transform.forward(target[:, k])
@@ -278,21 +297,14 @@ class Channels:
 
     # ------------------------------------------------------------------- frame
 
-    def _measure(self, rows, ends, n_known):
-        level, spread, size = (np.empty((ends.size, self.n_targets)) for _ in range(3))
-        measure(rows.filled, ends, n_known, self.plan.level_rows, level, spread, size)
-        # What is left of a subtraction of equal numbers is no movement.
-        spread[spread <= 16 * np.finfo(rows.filled.dtype).eps * size] = 0
-        return level, spread, size
-
-    def _unit(self, spread, size):
-        """Return the unit of windows: that of proportions, of the size or of the spread."""
-        by_window = np.where(
-            self.is_positive, size, np.where(spread > 0, spread, self.usual_spread)
-        )
-        unit = np.where(self.is_bent | (~self.is_positive & self.is_alike), 1.0, by_window)
-        unit = np.where(unit > 0, unit, 1.0)
-        return unit * np.maximum(1.0, spread / unit / (_EXTREME * self.usual_stray))
+    def measured(self, filled, ends, n_known):
+        """Return level, spread and unit of the windows that end at some rows; see `measure`."""
+        level, spread, unit = (np.empty((ends.size, self.n_targets)) for _ in range(3))
+        measure(
+            filled, ends, n_known, self.plan.level_rows, self.kinds, self.home, self.width,
+            self.usual_spread, self.most_stray, level, spread, unit,
+        )  # fmt: skip
+        return level, spread, unit
 
     def frame(self, rows, ends, n_known, horizon):
         """Return what normalises the windows that end at some rows.
@@ -311,24 +323,14 @@ class Channels:
         frame : Frame
             The frame.
         """
-        n, plan = ends.size, self.plan
-        level, spread, size = self._measure(rows, ends, n_known)
-        moves = spread > 0
-        if plan.scaling == "window":
-            unit = self._unit(spread, size)
-        elif plan.scaling == "standard":
-            level = np.broadcast_to(self.target_standard.mean, (n, self.n_targets))
-            unit = np.broadcast_to(self.target_standard.scale, (n, self.n_targets))
-        else:
-            level, unit = np.zeros((n, self.n_targets)), np.ones((n, self.n_targets))
-        gain = 1 / (unit * self.input_unit)
+        level, spread, unit = self.measured(rows.filled, ends, n_known)
         base = self._base(rows, ends, n_known, horizon, level)
-        error_unit = unit * self.target_unit
         # A series that never moved is taken to stay where it is.
-        scale = np.where(moves, error_unit, 0.0)
+        moves, error_unit = spread > 0, unit * self.target_unit
         base = np.where(moves[:, np.newaxis], base, rows.filled[ends - 1][:, np.newaxis])
-        shift = np.zeros(level.shape) if plan.difference else np.array(level)
-        return Frame(shift, gain, base, scale, error_unit)
+        shift = np.zeros(level.shape) if self.plan.difference else level
+        gain = 1 / (unit * self.input_unit)
+        return Frame(shift, gain, base, np.where(moves, error_unit, 0.0), unit)
 
     def _base(self, rows, ends, n_known, horizon, level):
         """Return the forecast to correct: the last season come again, or the level."""

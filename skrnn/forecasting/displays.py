@@ -1,4 +1,4 @@
-"""Pictures of forecasts, following scikit-learn's Display convention.
+"""The picture of a forecast, following scikit-learn's Display convention.
 
 `from_estimator` computes and draws, `plot` draws again (for example onto other axes), and what was
 drawn can be restyled afterwards through the attributes `ax_`, `figure_` and the lines.
@@ -8,20 +8,26 @@ import numpy as np
 import pandas as pd
 
 from skrnn._drawing import (
-    PALETTE,
     check_matplotlib,
+    check_offers,
     draw_legend,
-    isolated_markers,
     line_style,
     make_label,
     prepare_axes,
 )
-from skrnn.forecasting.backtest import backtest_scores, coverages_of
+from skrnn.forecasting.drawing import (
+    ACTUAL,
+    FORECAST,
+    HISTORY,
+    draw_fan,
+    draw_series,
+    format_times,
+    time_label,
+    value_label,
+)
+from skrnn.forecasting.intervals import probabilities
 
-__all__ = ["BacktestDisplay", "ForecastDisplay", "HorizonErrorDisplay"]
-
-_HISTORY = "0.25"
-_FORECAST, _ACTUAL = PALETTE[:2]
+__all__ = ["ForecastDisplay"]
 
 
 class ForecastDisplay:
@@ -82,6 +88,83 @@ class ForecastDisplay:
         self.actual = actual
         self.name = name
 
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X=None,
+        *,
+        X_future=None,
+        horizon=None,
+        coverage=(0.8, 0.95),
+        actual=None,
+        series=None,
+        target=None,
+        n_history=None,
+        name=None,
+        ax=None,
+        history_kw=None,
+        forecast_kw=None,
+        actual_kw=None,
+    ):
+        """Forecast and draw.
+
+        Parameters
+        ----------
+        estimator : RNNForecaster
+            Fitted on series.
+        X, X_future, horizon
+            As of `RNNForecaster.predict`: the histories (those of training if None), covariates
+            that are known ahead, and steps.
+        coverage : float, list of float or None, default=(0.8, 0.95)
+            Coverage of the intervals of the fan; None draws none.
+        actual : Series, array, or series in the layout of X, default=None
+            What happened after the history.
+        series, target : label, default=None
+            Which series and column to draw, where there are several; the first if None.
+        n_history : int, default=None
+            Rows of history to draw, from the last; ten times the horizon, but not below 60, if
+            None.
+        name : str, default=None
+            Prefix of the forecast's labels in the legend.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. A new figure if None.
+        history_kw, forecast_kw, actual_kw : dict, default=None
+            Passed on to matplotlib for the three lines.
+
+        Returns
+        -------
+        display : ForecastDisplay
+            The display, drawn.
+        """
+        check_matplotlib(f"{cls.__name__}.from_estimator")
+        check_offers(estimator, "predict_interval", cls.__name__)
+        series_set, forecasts = estimator._forecast(X, X_future, horizon)
+        i, k = _place(series_set, series, target)
+        coverages = [] if coverage is None else probabilities(coverage, "coverage")
+        alphas = [(1 - c) / 2 for c in coverages] + [(1 + c) / 2 for c in coverages]
+        bounds = estimator._quantiles(forecasts, alphas)[:, i, :, k] if alphas else []
+        point = forecasts.point()[i, :, k]
+        n_history = max(60, 10 * len(point)) if n_history is None else n_history
+        history = _one_series(series_set, i, k).iloc[-n_history:]
+        if actual is not None and (np.ndim(actual) != 1 or _is_stacked(actual)):
+            newer = estimator._histories(actual)
+            there, _ = _place(newer, None if newer.keys is None else series_set.keys[i], None)
+            actual = _one_series(newer, there, k)
+        future = series_set.future(i, max(len(point), 0 if actual is None else len(actual)))
+        if actual is not None and not isinstance(actual, pd.Series):
+            actual = pd.Series(actual, index=future[: len(actual)])
+        display = cls(
+            history=history,
+            forecast=pd.Series(point, index=future[: len(point)]),
+            intervals={c: (bounds[j], bounds[len(coverages) + j]) for j, c in enumerate(coverages)},
+            actual=actual,
+            name=name,
+        )
+        return display.plot(
+            ax=ax, history_kw=history_kw, forecast_kw=forecast_kw, actual_kw=actual_kw
+        )
+
     def plot(self, ax=None, *, name=None, history_kw=None, forecast_kw=None, actual_kw=None):
         """Draw the series, the fan and the forecast.
 
@@ -104,21 +187,21 @@ class ForecastDisplay:
         name = self.name if name is None else name
         self.ax_ = ax = prepare_axes(ax, title="Forecast")
         self.figure_ = ax.figure
-        self.history_line_ = _draw_series(
-            ax, self.history, line_style("history", "-", history_kw, color=_HISTORY)
+        self.history_line_ = draw_series(
+            ax, self.history, line_style("history", "-", history_kw, color=HISTORY)
         )
         style = line_style(
-            make_label(name, "forecast"), "-", forecast_kw, color=_FORECAST, zorder=2.5
+            make_label(name, "forecast"), "-", forecast_kw, color=FORECAST, zorder=2.5
         )
-        self.intervals_ = _draw_fan(ax, self.forecast.index, bounds, style["color"], name)
-        self.forecast_line_ = _draw_series(ax, self.forecast, style)
+        self.intervals_ = draw_fan(ax, self.forecast.index, bounds, style["color"], name)
+        self.forecast_line_ = draw_series(ax, self.forecast, style)
         self.actual_line_ = None
         if self.actual is not None:
-            self.actual_line_ = _draw_series(
-                ax, self.actual, line_style("actual", "--", actual_kw, color=_ACTUAL, zorder=2.4)
+            self.actual_line_ = draw_series(
+                ax, self.actual, line_style("actual", "--", actual_kw, color=ACTUAL, zorder=2.4)
             )
-        ax.set(xlabel=_time_label(self.history.index), ylabel=_value_label(self.history.name))
-        _format_times(ax, self.history.index)
+        ax.set(xlabel=time_label(self.history.index), ylabel=value_label(self.history.name))
+        format_times(ax, self.history.index)
         draw_legend(ax)
         return self
 
@@ -136,351 +219,41 @@ class ForecastDisplay:
         return checked
 
 
-class BacktestDisplay:
-    """Forecasts of one series from many origins, over what happened.
-
-    Use :meth:`from_backtest` to make one from the frame that `RNNForecaster.backtest` returned.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        The rows of one series and target, with the columns `cutoff`, `time`, `step`, `y`,
-        `forecast` and, for bands, `lower_80`, `upper_80` and so on.
-    history : Series, default=None
-        The series itself, by time, where more of it than the forecasts cover is to be drawn.
-    coverage : float, default=None
-        Which interval to draw as a band; none if None.
-    name : str, default=None
-        Prefix of the forecasts' label in the legend.
-
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the lines.
-    figure_ : matplotlib Figure
-        Figure that holds the axes.
-    actual_line_ : matplotlib Line2D
-        What happened.
-    forecast_lines_ : list of matplotlib Line2D
-        One line an origin, in the order of time.
-    intervals_ : list of matplotlib collections
-        The bands, in the same order.
-
-    See Also
-    --------
-    HorizonErrorDisplay : How the error grows with the horizon.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from skrnn.forecasting import BacktestDisplay
-    >>> times = pd.date_range("2024-01-01", periods=4, freq="D")
-    >>> frame = pd.DataFrame({"series": 0, "cutoff": times[[0, 0, 1, 1]], "step": [1, 2, 1, 2]})
-    >>> frame = frame.assign(time=times[[1, 2, 2, 3]], y=[5.0, 6, 6, 4], forecast=5.0)
-    >>> len(BacktestDisplay.from_backtest(frame).forecast_lines_)
-    2
-    """
-
-    def __init__(self, *, frame, history=None, coverage=None, name=None):
-        self.frame = frame
-        self.history = history
-        self.coverage = coverage
-        self.name = name
-
-    @classmethod
-    def from_backtest(
-        cls,
-        frame,
-        *,
-        series=None,
-        target=None,
-        history=None,
-        coverage=None,
-        name=None,
-        ax=None,
-        actual_kw=None,
-        forecast_kw=None,
-    ):
-        """Draw one series of a backtest.
-
-        Parameters
-        ----------
-        frame : DataFrame
-            What `RNNForecaster.backtest` returned.
-        series, target : label, default=None
-            Which series and target, where there are several; the first if None.
-        history : Series, default=None
-            The series itself, by time, where more of it is to be drawn.
-        coverage : float, default=None
-            Which interval of the backtest to draw as a band; none if None.
-        name : str, default=None
-            Prefix of the forecasts' label in the legend.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. A new figure if None.
-        actual_kw, forecast_kw : dict, default=None
-            Passed on to matplotlib for the lines.
-
-        Returns
-        -------
-        display : BacktestDisplay
-            The display, drawn.
-        """
-        for column, wanted in (("series", series), ("target", target)):
-            if column in frame:
-                frame = _select(frame, column, wanted)
-        display = cls(frame=frame, history=history, coverage=coverage, name=name)
-        return display.plot(ax=ax, actual_kw=actual_kw, forecast_kw=forecast_kw)
-
-    def plot(self, ax=None, *, name=None, actual_kw=None, forecast_kw=None):
-        """Draw the series and the forecasts from every origin.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. A new figure if None.
-        name : str, default=None
-            Prefix of the forecasts' label in the legend; that of the display if None.
-        actual_kw, forecast_kw : dict, default=None
-            Passed on to matplotlib for the lines. The bands take the colour of the forecasts.
-
-        Returns
-        -------
-        display : BacktestDisplay
-            The display itself.
-        """
-        check_matplotlib(f"{type(self).__name__}.plot")
-        percent = self._checked_coverage()
-        name = self.name if name is None else name
-        self.ax_ = ax = prepare_axes(ax, title="Backtest")
-        self.figure_ = ax.figure
-        actual = self.history
-        if actual is None:
-            actual = self.frame.drop_duplicates("time").set_index("time")["y"].sort_index()
-        self.actual_line_ = _draw_series(
-            ax, actual, line_style("actual", "-", actual_kw, color=_HISTORY)
-        )
-        style = line_style(None, "-", forecast_kw, color=_FORECAST, linewidth=1.4, zorder=2.5)
-        self.forecast_lines_, self.intervals_ = [], []
-        windows = list(self.frame.groupby("cutoff", sort=True))
-        for i, (_, window) in enumerate(windows):
-            window = window.sort_values("step").set_index("time")
-            if percent is not None:
-                band = (self.coverage, window[f"lower_{percent}"], window[f"upper_{percent}"])
-                fan = _draw_fan(ax, window.index, [band], style["color"], name, labelled=i == 0)
-                self.intervals_ += fan
-            text = f"forecasts from {len(windows)} origins" if i == 0 else "_nolegend_"
-            label = make_label(name, text) if i == 0 else text
-            self.forecast_lines_.append(
-                _draw_series(ax, window["forecast"], {**style, "label": label})
-            )
-        ax.set(xlabel=_time_label(actual.index), ylabel=_value_label(actual.name, "y"))
-        _format_times(ax, actual.index)
-        draw_legend(ax)
-        return self
-
-    def _checked_coverage(self):
-        if self.coverage is None:
-            return None
-        percent = f"{100 * self.coverage:g}"
-        present = coverages_of(self.frame)
-        if percent not in present:
-            raise ValueError(
-                f"coverage={self.coverage} is not among those of the backtest: "
-                f"{[float(name) / 100 for name in present]}. Pass backtest(coverage=...)."
-            )
-        return percent
+def _place(series_set, series, target):
+    """Return the positions of a series and of a target by their labels; the first by default."""
+    i = k = 0
+    if series is not None:
+        found = [] if series_set.keys is None else series_set.keys.get_indexer([series])
+        if len(found) == 0 or found[0] < 0:
+            raise ValueError(f"There is no series {series!r}; there are {_names_of(series_set)}.")
+        i = int(found[0])
+    if target is not None:
+        names = list(series_set.target_names)
+        if target not in names:
+            raise ValueError(f"There is no target {target!r}; the targets are {names}.")
+        k = names.index(target)
+    return i, k
 
 
-class HorizonErrorDisplay:
-    """Error of a backtest by step of the horizon, beside that of the seasonal naive forecast.
-
-    Use :meth:`from_backtest` to make one from the frame that `RNNForecaster.backtest` returned.
-
-    Parameters
-    ----------
-    errors : Series
-        Error by step, counted from 1.
-    naive_errors : Series, default=None
-        That of the seasonal naive forecast.
-    measure : str, default="MAE"
-        What the errors are, for the axis.
-    name : str, default=None
-        Label of the errors in the legend; "forecast" if None.
-
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the lines.
-    figure_ : matplotlib Figure
-        Figure that holds the axes.
-    line_ : matplotlib Line2D
-        The errors.
-    naive_line_ : matplotlib Line2D or None
-        Those of the seasonal naive forecast.
-
-    See Also
-    --------
-    BacktestDisplay : The forecasts themselves.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from skrnn.forecasting import HorizonErrorDisplay
-    >>> errors = pd.Series([1.0, 1.5, 1.8], index=[1, 2, 3])
-    >>> HorizonErrorDisplay(errors=errors).plot().ax_.get_xlabel()
-    'Step of the horizon'
-    """
-
-    def __init__(self, *, errors, naive_errors=None, measure="MAE", name=None):
-        self.errors = errors
-        self.naive_errors = naive_errors
-        self.measure = measure
-        self.name = name
-
-    @classmethod
-    def from_backtest(
-        cls, frame, *, measure="MAE", name=None, ax=None, line_kw=None, naive_line_kw=None
-    ):
-        """Score a backtest step by step and draw the errors.
-
-        Parameters
-        ----------
-        frame : DataFrame
-            What `RNNForecaster.backtest` returned, or some of its series.
-        measure : {"MAE", "RMSE", "MAPE", "sMAPE", "MASE", "RMSSE"}, default="MAE"
-            What to draw. Averages over many series of unequal size want one of the last four.
-        name : str, default=None
-            Label of the errors in the legend; "forecast" if None.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. A new figure if None. If the seasonal naive forecast is drawn there
-            already, it is not drawn again.
-        line_kw, naive_line_kw : dict, default=None
-            Passed on to matplotlib for the two lines.
-
-        Returns
-        -------
-        display : HorizonErrorDisplay
-            The display, drawn.
-        """
-        naive = frame.assign(forecast=frame["naive"])
-        errors, naive_errors = (_errors_by_step(part, measure) for part in (frame, naive))
-        display = cls(errors=errors, naive_errors=naive_errors, measure=measure, name=name)
-        return display.plot(ax=ax, line_kw=line_kw, naive_line_kw=naive_line_kw)
-
-    def plot(self, ax=None, *, name=None, line_kw=None, naive_line_kw=None):
-        """Draw the errors.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. A new figure if None.
-        name : str, default=None
-            Label of the errors in the legend; that of the display if None.
-        line_kw, naive_line_kw : dict, default=None
-            Passed on to matplotlib for the two lines.
-
-        Returns
-        -------
-        display : HorizonErrorDisplay
-            The display itself.
-        """
-        check_matplotlib(f"{type(self).__name__}.plot")
-        name = self.name if name is None else name
-        self.ax_ = ax = prepare_axes(ax, title="Error by step of the horizon")
-        self.figure_ = ax.figure
-        self.naive_line_ = None
-        labels = [line.get_label() for line in ax.get_lines()]
-        if self.naive_errors is not None and "seasonal naive" not in labels:
-            style = line_style(
-                "seasonal naive", "--", naive_line_kw, color="0.45", marker="o", markersize=3
-            )
-            (self.naive_line_,) = ax.plot(self.naive_errors.index, self.naive_errors, **style)
-        style = line_style(name or "forecast", "-", line_kw, marker="o", markersize=4)
-        (self.line_,) = ax.plot(self.errors.index, self.errors, **style)
-        ax.set(xlabel="Step of the horizon", ylabel=self.measure)
-        ax.set_ylim(bottom=0)
-        ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        draw_legend(ax)
-        return self
+def _names_of(series_set):
+    if series_set.keys is None:
+        return "none with a name: it is a lone one"
+    more = ", ..." if len(series_set) > 5 else ""
+    return ", ".join(repr(key) for key in series_set.keys[:5]) + more
 
 
-def _errors_by_step(frame, measure):
-    scores = backtest_scores(frame, by="step")
-    if measure not in ("MAE", "RMSE", "MAPE", "sMAPE", "MASE", "RMSSE"):
-        raise ValueError(
-            f"measure must be 'MAE', 'RMSE', 'MAPE', 'sMAPE', 'MASE' or 'RMSSE'; got {measure!r}."
-        )
-    return scores[measure]
+def _one_series(series_set, i, k):
+    """Return one series and target by time, named after the target or else the series."""
+    form = series_set.form
+    name = form.name if form.is_flat else series_set.target_names[k]
+    if name is None and series_set.keys is not None:
+        name = f"series {series_set.keys[i]}"
+    values = series_set.series(i)[:, series_set.targets[k]]
+    times = series_set.times(i)
+    if form.is_pandas and len(form.index_names):
+        times = times.rename(form.index_names[-1])
+    return pd.Series(values, index=times, name=name)
 
 
-def _select(frame, column, wanted):
-    """Return the rows of one series or target; the first, if none is named."""
-    wanted = frame[column].iloc[0] if wanted is None else wanted
-    rows = (
-        frame[column] == wanted
-        if not isinstance(wanted, tuple)
-        else [label == wanted for label in frame[column]]
-    )
-    chosen = frame[rows]
-    if chosen.empty:
-        present = list(frame[column].unique()[:5])
-        raise ValueError(f"There is no {column} {wanted!r}; the first of them are {present}.")
-    return chosen
-
-
-def _draw_series(ax, series, style):
-    values = series.to_numpy(dtype=np.float64)
-    # A value between missing ones, or a forecast of one step, is a dot and not a line.
-    style = {**isolated_markers(np.isfinite(values)), **style}
-    (line,) = ax.plot(_positions(series.index), values, **style)
-    return line
-
-
-def _draw_fan(ax, index, bounds, color, name, labelled=True):
-    """Draw intervals, the widest first and palest; of each what no narrower one covers."""
-    positions = _positions(index)
-    drawn = []
-    for i, (coverage, lower, upper) in enumerate(bounds):
-        label = make_label(name, f"{100 * coverage:g} % interval") if labelled else "_nolegend_"
-        style = {"color": color, "alpha": 0.18 + 0.42 * i / len(bounds), "label": label}
-        x, bottom, top = positions, lower, upper
-        if i + 1 < len(bounds):
-            _, inner_lower, inner_upper = bounds[i + 1]
-            x = np.concatenate([positions, positions[-1:], positions])
-            bottom = np.concatenate([lower, [np.nan], inner_upper])
-            top = np.concatenate([inner_lower, [np.nan], upper])
-        if len(positions) == 1:
-            drawn.append(ax.vlines(x, bottom, top, linewidth=7, **style))
-        else:
-            drawn.append(ax.fill_between(x, bottom, top, linewidth=0, **style))
-    return drawn
-
-
-def _positions(index):
-    """Return the times as matplotlib can place them: time stamps by their local clock."""
-    if isinstance(index, pd.PeriodIndex):
-        index = index.to_timestamp()
-    elif isinstance(index, pd.DatetimeIndex) and index.tz is not None:
-        index = index.tz_localize(None)
-    return index.to_numpy()
-
-
-def _format_times(ax, index):
-    if not isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)):
-        ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        return
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-    locator = AutoDateLocator(minticks=3, maxticks=8)
-    ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-
-
-def _time_label(index):
-    if index.name is not None:
-        return str(index.name)
-    return "" if isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)) else "Time step"
-
-
-def _value_label(name, default="Value"):
-    return default if name is None else str(name)
+def _is_stacked(values):
+    return isinstance(values, pd.Series) and isinstance(values.index, pd.MultiIndex)

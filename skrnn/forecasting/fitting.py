@@ -7,11 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from skrnn import inference
+from skrnn.batching import PackedBatch
 from skrnn.estimators import RNNRegressor
 from skrnn.estimators.callbacks import EpochCallbacks
 from skrnn.estimators.examples import Examples
 from skrnn.forecasting.losses import forecast_loss
 from skrnn.threads import Threads
+from skrnn.workspace import Workspace
 
 
 class WindowRegressor(RNNRegressor):
@@ -24,6 +26,7 @@ class WindowRegressor(RNNRegressor):
     levels = None
     epoch_size = None
     is_trained = False
+    _tables = None
     _owner = None
 
     @property
@@ -77,6 +80,25 @@ class WindowRegressor(RNNRegressor):
                     "values are too far from those seen in fit."
                 ) from None
 
+    def raw_of_batch(self, windows):
+        """Return the raw outputs for a few windows in one go; rows as of :meth:`raw`."""
+        batch = PackedBatch(windows, np.arange(len(windows)))
+        spare = vars(self).setdefault("_spare", [])
+        # A workspace is new memory, which costs more than running the network.
+        workspace = spare.pop() if spare else Workspace()
+        trace = self._network.forward(self._params, batch, workspace)
+        raw = np.empty_like(trace.raw)
+        raw[batch.order] = trace.raw
+        spare.append(workspace)
+        if not all_finite(raw):
+            raise ValueError(f"The network overflows {raw.dtype} in the new rows.")
+        return raw
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        state.pop("_spare", None)
+        return state
+
     def _check_examples(self, X, y, sample_weight, *, reset, whole_fit=False):
         return X
 
@@ -95,6 +117,14 @@ class WindowRegressor(RNNRegressor):
         settings = super()._settings(n_sequences, max_iter, early_stopping)
         # Without shuffling an epoch would always be the same first windows.
         return replace(settings, epoch_size=self.epoch_size if self.shuffle else None)
+
+    def _make_objective(self, network, loss, examples, mean_weight=None):
+        objective = super()._make_objective(network, loss, examples, mean_weight)
+        # The penalty is divided by the number of windows, not of those in a batch: few windows
+        # need it, and many do not.
+        n = len(objective)
+        objective.alpha *= min(1.0, self._batch_size(n) / n)
+        return objective
 
     def _make_loss(self):
         return forecast_loss(self.loss, huber_delta=self.huber_delta, levels=self.levels)

@@ -12,6 +12,7 @@ from skrnn.estimators.base import unchanged_on_error
 from skrnn.forecasting.backtesting import Backtesting
 from skrnn.forecasting.base import BaseForecaster
 from skrnn.forecasting.intervals import probabilities
+from skrnn.forecasting.live import Live
 from skrnn.forecasting.output import (
     forecast_output,
     future_frame,
@@ -26,7 +27,7 @@ from skrnn.forecasting.updating import Updating
 
 
 @document_forecaster
-class RNNForecaster(Backtesting, Updating, BaseForecaster):
+class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
     """Recurrent network that continues series, one or many, with intervals.
 
     ``RNNForecaster(horizon=12).fit(y).predict()`` returns the next twelve values of a series, in
@@ -45,7 +46,8 @@ class RNNForecaster(Backtesting, Updating, BaseForecaster):
     lookback : int or "auto", default="auto"
         Rows of history that the network reads. Shorter histories are read as they are, down to a
         single value. ``"auto"`` is four seasons or four horizons, whichever is longer (without a
-        season five horizons), at most a third of the median series but not below two seasons.
+        season five horizons and at least 64 rows), at most a third of the median series but not
+        below two seasons.
     target : label or list of labels, default=None
         Columns to forecast (their numbers, for arrays). None is all that are nothing else.
     known_future : label or list of labels, default=None
@@ -76,7 +78,7 @@ class RNNForecaster(Backtesting, Updating, BaseForecaster):
         What the network corrects: the mean of the last season, or this season come again.
     segment_length : int or "auto", default="auto"
         Rows that the network reads in one step (Lin et al., 2023). ``"auto"`` is a season, or
-        without one the horizon but at most 13.
+        without one the horizon, between 8 and 24.
     multivariate : {"separate", "joint"}, default="separate"
         How several targets are forecast: ``"separate"`` gives each the same network, which reads
         the past of this target (and all covariates); ``"joint"`` lets one network read and give
@@ -164,7 +166,7 @@ class RNNForecaster(Backtesting, Updating, BaseForecaster):
         dropout=0.0,
         recurrent_dropout=0.0,
         solver="adam",
-        alpha=1e-4,
+        alpha=1.0,
         batch_size="auto",
         learning_rate="cosine",
         learning_rate_init=0.005,

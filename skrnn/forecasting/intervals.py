@@ -111,6 +111,10 @@ class ConformalErrors:
             result[:, k] = _by_step(by_step, alpha)
         return result
 
+    def rescaled(self, factors):
+        """Return the errors in other units, those of each target multiplied by a factor."""
+        return replace(self, errors=self.errors * factors[:, np.newaxis])
+
     def updated(self, errors, series, positions):
         """Return the errors after new observations: gaps filled, new origins in for the oldest.
 

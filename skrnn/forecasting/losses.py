@@ -60,7 +60,8 @@ class ForecastLoss:
             target = np.where(missing, raw, target)
         if self.levels is None:
             return self.loss.value_and_gradient(raw, target, weight, d_raw)
-        levels = np.array(self.levels, dtype=raw.dtype)
+        # The outputs are the levels of the first step, those of the second, and so on.
+        levels = np.resize(np.array(self.levels, dtype=raw.dtype), raw.shape[1])
         return self.loss.kernel(raw, target, weight, levels, d_raw)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skrnn.forecasting.channels import Channels
-from skrnn.forecasting.normalisation import fit_transform
+from skrnn.forecasting.normalisation import FIXED, fit_transform
 from skrnn.forecasting.windows import LIMIT, Windows, all_origins, rows_ahead
 
 
@@ -53,6 +53,21 @@ class Plan:
         return self.season
 
     @property
+    def n_levels(self):
+        """Numbers that the network gives for each step and target."""
+        return 1 if self.levels is None else len(self.levels)
+
+    @property
+    def middle(self):
+        """Which of them is the point forecast."""
+        return 0 if self.levels is None else self.levels.index(0.5)
+
+    def rows_read(self, n_known):
+        """Return how many of the known rows the network reads: whole segments, if there is one."""
+        n_read = np.minimum(n_known, self.lookback)
+        return n_read - np.where(n_read > self.segment, n_read % self.segment, 0)
+
+    @property
     def memory(self):
         """Rows of history that a forecast depends on."""
         return max(self.lookback, self.season) + self.difference
@@ -85,8 +100,8 @@ class Forecasts:
 
     def back(self, values):
         """Undo the transforms of values whose third axis is that of the targets."""
-        if all(transform.power is None for transform in self.transforms):
-            return values
+        if len(self.transforms) == 1:
+            return self.transforms[0].inverse(values)
         result = np.empty_like(values)
         for k, transform in enumerate(self.transforms):
             result[:, :, k] = transform.inverse(values[:, :, k])
@@ -238,6 +253,31 @@ class Model:
             self.channels.transforms,
         )
 
+    @property
+    def yardstick(self):
+        """What all units of errors have as a factor that another fit would not, by target."""
+        channels = self.channels
+        return np.where(channels.kinds == FIXED, channels.width, 1.0)
+
+    # What a live forecaster needs of a model, whether its targets are forecast jointly or apart.
+
+    @property
+    def single(self):
+        """The model whose series are followed."""
+        return self
+
+    def rows_of_series(self, panel):
+        """Return the rows of the series that are followed."""
+        return self.channels.read(panel)
+
+    def entering(self, target):
+        """Return new rows of targets as rows of the series that are followed."""
+        return self.transformed(target)
+
+    def together(self, forecasts, n_places):
+        """Return forecasts of the series that are followed as forecasts of the targets."""
+        return forecasts
+
     def transformed(self, target):
         """Return targets on the scale on which the model works."""
         return self.channels.transform(target)
@@ -250,8 +290,7 @@ class Model:
 
     def _block(self, rows, series, positions, horizon):
         windows, frame = self._windows(rows, series, positions, horizon)
-        n_levels = 1 if self.plan.levels is None else len(self.plan.levels)
-        shape = (len(windows), self.plan.horizon, self.channels.n_targets, n_levels)
+        shape = (len(windows), self.plan.horizon, self.channels.n_targets, self.plan.n_levels)
         raw = np.zeros(shape)
         if self.regressor.is_trained:
             raw[...] = self.regressor.raw(windows).reshape(shape)
@@ -259,21 +298,18 @@ class Model:
         if self.plan.difference:
             raw = raw.cumsum(axis=1)
         bent = frame.base[..., np.newaxis] + frame.scale[:, np.newaxis, :, np.newaxis] * raw
-        if self.plan.levels is None:
-            return Forecasts(bent[..., 0], frame.spread, None, self.channels.transforms)
         bent.sort(axis=3)
-        middle = self.plan.levels.index(0.5)
         return Forecasts(
-            np.ascontiguousarray(bent[..., middle]), frame.spread, bent, self.channels.transforms
+            np.ascontiguousarray(bent[..., self.plan.middle]),
+            frame.spread,
+            None if self.plan.levels is None else bent,
+            self.channels.transforms,
         )
 
     def _windows(self, rows, series, positions, horizon):
         """Return the windows before places and the frames of what follows."""
         ends = rows.offsets[series] + positions
         n_known = np.minimum(positions, self.plan.memory)
-        n_read = np.minimum(positions, self.plan.lookback)
-        # Whole segments, unless there is not even one.
-        n_read -= np.where(n_read > self.plan.segment, n_read % self.plan.segment, 0)
         frame = self.channels.frame(rows, ends, n_known, horizon)
         constants = self.channels.constants(rows, series, positions, self.plan.horizon)
         dtype = rows.values.dtype
@@ -281,7 +317,7 @@ class Model:
             Windows(
                 rows.values,
                 ends,
-                n_read,
+                self.plan.rows_read(positions),
                 frame.shift.astype(dtype),
                 frame.gain.astype(dtype),
                 constants,

@@ -15,6 +15,9 @@ from scipy.stats import boxcox_normmax
 
 from skrnn._jit import jit
 
+# Movements of this share of the size of values are rounding, also that of float32.
+_ROUNDING = 2e-6
+
 
 @dataclass(frozen=True)
 class Transform:
@@ -41,7 +44,8 @@ class Transform:
         """Transform values; NaN stays NaN."""
         if self.power is None:
             return values
-        return boxcox(np.maximum(values, self.floor) + self.offset, self.power)
+        values = np.maximum(values, self.floor) + self.offset
+        return np.log(values) if self.power == 0 else boxcox(values, self.power)
 
     def inverse(self, values):
         """Undo :meth:`forward`."""
@@ -51,7 +55,8 @@ class Transform:
             # Below this point no value has this transform: a step above it is the smallest.
             edge = -1 / self.power
             values = np.maximum(values, edge) if self.power > 0 else np.minimum(values, edge)
-        return inv_boxcox(np.clip(values, -self.limit, self.limit), self.power) - self.offset
+        values = np.minimum(np.maximum(values, -self.limit), self.limit)
+        return (np.exp(values) if self.power == 0 else inv_boxcox(values, self.power)) - self.offset
 
 
 def fit_transform(kind, values, where):
@@ -116,32 +121,67 @@ def carry_forward(values, offsets, season, filled):
                 filled[row, k] = value
 
 
-@jit
-def measure(values, ends, lengths, season, level, spread, size):
-    """Write what a window is like: level, mean distance from it, and mean distance from zero.
+# How the unit of a window is told.
+FIXED, ONE, SIZE, SPREAD = range(4)
 
-    The level is the mean of the last season. A window of missing values alone has level NaN.
+
+@jit
+def measure(
+    values, ends, lengths, level_rows, kinds, home, width, usual, most, level, spread, unit
+):
+    """Write what windows are like: their level, how far they stray from it, and their unit.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_targets)
+        NaN is left out.
+    ends, lengths : ndarray of int64 of shape (n,)
+        The row after each window, and how many rows it has.
+    level_rows : int
+        Rows at the end whose mean is the level.
+    kinds : ndarray of int64 of shape (n_targets,)
+        FIXED is the level `home` and the unit `width` for all windows. Else the level is that of
+        the window, and the unit is ONE, the SIZE (the mean distance from zero), or the SPREAD (the
+        mean distance from the level; `usual` where nothing moves).
+    home, width, usual, most : ndarray of shape (n_targets,)
+        See `kinds`; a unit grows with a spread beyond `most` of it.
+    level, spread, unit : ndarray of shape (n, n_targets)
+        Receive the results. The spread of a window that does not move is zero; the level of one of
+        missing values alone is NaN.
     """
     for i in range(ends.size):
         low = ends[i] - lengths[i]
         for k in range(values.shape[1]):
             total, count = 0.0, 0
-            for row in range(max(low, ends[i] - season), ends[i]):
+            for row in range(max(low, ends[i] - level_rows), ends[i]):
                 value = values[row, k]
                 if value == value:
                     total += value
                     count += 1
             centre = total / count if count > 0 else np.nan
-            distance, magnitude, count = 0.0, 0.0, 0
+            distance, size, count = 0.0, 0.0, 0
             for row in range(low, ends[i]):
                 value = values[row, k]
                 if value == value:
                     distance += abs(value - centre)
-                    magnitude += abs(value)
+                    size += abs(value)
                     count += 1
+            count = max(count, 1)
+            distance, size = distance / count, size / count
+            # What is left of a subtraction of equal numbers is no movement.
+            if distance <= _ROUNDING * size:
+                distance = 0.0
+            own = 1.0
+            if kinds[k] == SIZE and size > 0:
+                own = size
+            elif kinds[k] == SPREAD:
+                own = distance if distance > 0 else usual[k]
+            own *= max(1.0, distance / (own * most[k]))
+            if kinds[k] == FIXED:
+                centre, own = home[k], width[k]
             level[i, k] = centre
-            spread[i, k] = distance / count if count > 0 else 0.0
-            size[i, k] = magnitude / count if count > 0 else 0.0
+            spread[i, k] = distance
+            unit[i, k] = own
 
 
 @jit

@@ -38,15 +38,25 @@ FORECASTING = {
 
 FORECASTER_CONSTRAINTS = {**CONSTRAINTS, **FORECASTING}
 
+# What the regressor is told otherwise here, and what concerns other outputs or inputs than windows.
+_NOT_PASSED_ON = {"quantile", "n_timesteps", "warm_start", "random_state"} | {
+    *("mode", "attention", "repeat_vector"),
+    *("embedding_dim", "vocabulary_size", "embeddings", "train_embeddings"),
+}
+
 # Parameters that go to the network as they are.
 NETWORK_PARAMETERS = tuple(
-    name
-    for name in RNNRegressor._get_param_names()
-    if name not in {"quantile", "n_timesteps", "warm_start", "random_state", "mode"}
+    name for name in RNNRegressor._get_param_names() if name not in _NOT_PASSED_ON
 )
 
 # Passages of the shared docstrings that are otherwise here.
 _DIFFERENCES = {
+    """alpha : float, default=1e-4
+        Strength of the L2 penalty on weights (not biases), divided by the size of a batch times the
+        mean sample weight (in `partial_fit` by the size alone) when added to the loss.""":
+    """alpha : float, default=1.0
+        Strength of the L2 penalty on weights (not biases), divided by the number of windows (at
+        least of a batch) when added to the loss.""",
     "learning_rate_init : float, default=0.01": "learning_rate_init : float, default=0.005",
     """Share of the training data to split off for `early_stopping`; at random, and in a
         classifier with the same share of each class where there are enough sequences of each.""":

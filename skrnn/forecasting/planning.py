@@ -11,8 +11,8 @@ from skrnn.forecasting.calendar import typical_step
 from skrnn.forecasting.model import Plan
 
 _DAY = pd.Timedelta(days=1)
-# The length of a segment of a series without a season, at most.
-_LONGEST_SEGMENT = 13
+# Without a season: the shortest and the longest segment, and the shortest window.
+_SHORTEST_SEGMENT, _LONGEST_SEGMENT, _SHORTEST_LOOKBACK = 8, 24, 64
 # Windows in an epoch, at most: with the default `max_iter`, a thousand and some updates.
 _EPOCH = 512
 
@@ -87,12 +87,16 @@ def make_plan(forecaster, lengths, freq):
     horizon = 1 if forecaster.strategy == "recursive" else int(forecaster.horizon)
     lookback, segment = forecaster.lookback, forecaster.segment_length
     if segment == "auto":
-        segment = season if season > 1 else min(horizon, _LONGEST_SEGMENT)
+        segment = season
+        if season == 1:
+            segment = min(max(int(forecaster.horizon), _SHORTEST_SEGMENT), _LONGEST_SEGMENT)
         room = longest - 1 if lookback == "auto" else int(lookback)
         segment = segment if 2 * segment <= room else 1
     segment = int(segment)
     if lookback == "auto":
-        wanted = max(4 * season, (4 if season > 1 else 5) * int(forecaster.horizon))
+        wanted = max(4 * season, 4 * int(forecaster.horizon))
+        if season == 1:
+            wanted = max(5 * int(forecaster.horizon), _SHORTEST_LOOKBACK)
         most = max(2 * season, int(np.median(lengths)) // 3)
         wanted = segment * ceil(min(wanted, most) / segment)
         lookback = max(1, min(wanted, longest - 1))
@@ -132,9 +136,12 @@ def windows_in_epoch(forecaster):
 def rows_to_calibrate(lengths, horizon):
     """Return how many rows at the end of each series show the errors of forecasts.
 
-    Enough for about a hundred errors of each step, all series together, but no more than a quarter
-    of a series, or a third where a quarter does not hold one horizon.
+    Enough for about a hundred errors of each step, all series together, and for sixty of each
+    series as long as these are not too many: errors of neighbouring origins, and of series in the
+    same weeks, resemble each other. No more than a quarter of a series, or a third where a quarter
+    does not hold one horizon.
     """
-    wanted = horizon + ceil(100 / lengths.size) - 1
+    n_origins = max(ceil(100 / lengths.size), min(60, 20_000 // lengths.size))
+    wanted = horizon + n_origins - 1
     most = np.maximum(lengths // 4, np.minimum(horizon, lengths // 3))
     return np.minimum(wanted, most)

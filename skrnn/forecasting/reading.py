@@ -123,12 +123,18 @@ def _read_pandas(X):
     name, columns_name = (X.name, None) if is_series else (None, X.columns.name)
     frame = X.to_frame(name=0 if name is None else name) if is_series else X
     _check_shape(frame)
+    form = Form(
+        is_pandas=True,
+        is_flat=is_series,
+        name=name,
+        index_names=tuple(X.index.names),
+        columns_name=columns_name,
+    )
     if X.index.nlevels == 1:
-        form = Form(True, True, is_series, False, name, (X.index.name,), columns_name)
+        form = replace(form, is_lone=True)
         _check_is_no_tidy_table(frame)
         offsets = np.array([0, len(frame)], dtype=np.int64)
         return _Table(frame, offsets, X.index, None, form)
-    form = Form(True, False, is_series, False, name, tuple(X.index.names), columns_name)
     codes, keys = X.index.droplevel(-1).factorize()
     if codes.min() < 0:
         raise ValueError(
@@ -282,11 +288,14 @@ def _read_pandas_list(elements):
     ]
     for i, frame in enumerate(frames):
         _check_shape_of_element(frame, frames[0], i)
-    index_name = frames[0].index.name
     form = Form(
-        True, False, is_flat, True, names if is_flat else None, (index_name,),
-        frames[0].columns.name,
-    )  # fmt: skip
+        is_pandas=True,
+        is_flat=is_flat,
+        is_list=True,
+        name=names if is_flat else None,
+        index_names=(frames[0].index.name,),
+        columns_name=frames[0].columns.name,
+    )
     offsets = lengths_to_offsets([len(frame) for frame in frames])
     times = frames[0].index.append([frame.index for frame in frames[1:]])
     return _Table(pd.concat(frames), offsets, times, pd.RangeIndex(len(frames)), form)

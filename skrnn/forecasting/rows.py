@@ -6,7 +6,7 @@ import numpy as np
 
 from skrnn.forecasting.channels import Standard
 from skrnn.forecasting.model import Forecasts
-from skrnn.forecasting.normalisation import Transform, measure
+from skrnn.forecasting.normalisation import SPREAD, Transform, measure
 from skrnn.forecasting.windows import Windows
 
 
@@ -90,10 +90,13 @@ class RowModel:
         dtype, n = sequences.values.dtype, len(sequences)
         ends, lengths = sequences.offsets[1:], sequences.lengths
         if self.scaling == "window":
-            level, spread, size = (np.empty((n, 1)) for _ in range(3))
-            measure(sequences.values, ends, lengths, 1, level, spread, size)
-            spread[spread <= 16 * np.finfo(dtype).eps * size] = 0
-            gain = np.divide(1.0, spread, out=np.zeros((n, 1)), where=spread > 0)
+            level, spread, unit = (np.empty((n, 1)) for _ in range(3))
+            kinds, free = np.array([SPREAD]), np.array([np.inf])
+            measure(
+                sequences.values, np.ascontiguousarray(ends), lengths, 1, kinds, free, free,
+                np.ones(1), free, level, spread, unit,
+            )  # fmt: skip
+            gain = 1 / unit
             shift, centre, scale = level, level, spread
         else:
             shift = np.broadcast_to(self.inputs.mean, (n, sequences.n_channels))

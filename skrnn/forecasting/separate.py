@@ -42,6 +42,11 @@ class SeparateModel(Model):
         return self
 
     @property
+    def yardstick(self):
+        """What all units of errors have as a factor that another fit would not, by target."""
+        return self.standard.scale * self._single.yardstick
+
+    @property
     def _n_targets(self):
         return len(self.transforms)
 
@@ -73,9 +78,23 @@ class SeparateModel(Model):
         n = self._n_targets
         apart = (series[:, np.newaxis] * n + np.arange(n)).ravel()
         single = self._single.forecast(self._apart(panel), apart, np.repeat(positions, n), horizon)
-        return self._together(single, len(series))
+        return self.together(single, len(series))
 
-    def _together(self, single, n_places):
+    @property
+    def single(self):
+        """The model of one target."""
+        return self._single
+
+    def rows_of_series(self, panel):
+        """Return the rows of the targets as series."""
+        return self._single.channels.read(self._apart(panel))
+
+    def entering(self, target):
+        """Return new rows of targets as one new value of each target's series."""
+        return self.standard(self._bent(target)).reshape(-1, 1)
+
+    def together(self, single, n_places):
+        """Return forecasts of the targets' series as forecasts of the targets."""
         n, horizon = self._n_targets, single.centre.shape[1]
         mean, scale = self.standard.mean, self.standard.scale
         centre = single.centre.reshape(n_places, n, horizon).swapaxes(1, 2) * scale + mean

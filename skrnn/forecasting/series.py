@@ -26,7 +26,7 @@ class Form:
     is_list : bool
         A list of pandas objects.
     name : hashable
-        Name of the Series that a flat result is.
+        Name of the Series that a flat result is; for a list a tuple of their names.
     index_names : tuple
         Names of the levels of the index.
     columns_name : hashable

@@ -76,6 +76,11 @@ class Windows:
         return self.ends.shape[0]
 
     @property
+    def dtype(self):
+        """Type of the values."""
+        return self.values.dtype
+
+    @property
     def n_channels(self):
         """Numbers that a step brings."""
         return self.segment * self.values.shape[1] + self.constants.shape[1]

@@ -1,5 +1,15 @@
 """Measures for sequences and forecasts that scikit-learn does not have, and their scorers."""
 
+from skrnn.metrics.forecast_scorers import (
+    ForecastScorer,
+    neg_continuous_ranked_probability_score,
+    neg_mean_absolute_error,
+    neg_mean_absolute_percentage_error,
+    neg_mean_absolute_scaled_error,
+    neg_root_mean_squared_error,
+    neg_root_mean_squared_scaled_error,
+    neg_symmetric_mean_absolute_percentage_error,
+)
 from skrnn.metrics.forecasting import (
     continuous_ranked_probability_score,
     interval_coverage,
@@ -41,6 +51,7 @@ from skrnn.metrics.spans import (
 )
 
 __all__ = [
+    "ForecastScorer",
     "SequenceScorer",
     "bits_per_step",
     "bleu_score",
@@ -53,9 +64,16 @@ __all__ = [
     "mean_absolute_scaled_error",
     "mean_interval_width",
     "neg_bits_per_step_scorer",
+    "neg_continuous_ranked_probability_score",
     "neg_frame_log_loss_scorer",
+    "neg_mean_absolute_error",
+    "neg_mean_absolute_percentage_error",
+    "neg_mean_absolute_scaled_error",
     "neg_perplexity_scorer",
+    "neg_root_mean_squared_error",
+    "neg_root_mean_squared_scaled_error",
     "neg_step_log_loss_scorer",
+    "neg_symmetric_mean_absolute_percentage_error",
     "perplexity",
     "root_mean_squared_scaled_error",
     "seasonal_naive_error",
