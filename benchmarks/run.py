@@ -152,9 +152,13 @@ def measure(options):
     started = time.monotonic()
     for name in chosen:
         sections.say(f"== {name}, after {time.monotonic() - started:.0f} s")
-        document["sections"][name] = MEASURES[name](plan)
-        if options.json:  # after each part, so that an interrupted run has what was finished
-            options.json.write_text(json.dumps(document, indent=1))
+
+        def keep(found, name=name):
+            document["sections"][name] = found
+            if options.json:  # at once, so that an interrupted run has what was finished
+                options.json.write_text(json.dumps(document, indent=1))
+
+        keep(MEASURES[name](replace(plan, keep=keep)))
     return document
 
 

@@ -206,7 +206,7 @@ def _order(labels, number):
 def compare(result, reference, clock="wall"):
     """Return by what factor `result` takes longer: ratio of medians, quartiles over the rounds."""
     rounds = [a / b for a, b in zip(result[clock], reference[clock], strict=False)]
-    low, _, high = quantiles(rounds, n=4) if len(rounds) > 1 else rounds * 3
+    low, _, high = quantiles(rounds, n=4, method="inclusive") if len(rounds) > 1 else rounds * 3
     return {"ratio": median(result[clock]) / median(reference[clock]), "quartiles": [low, high]}
 
 

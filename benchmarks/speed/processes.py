@@ -132,22 +132,23 @@ def larger_than_memory(plan):
 
 
 def search(plan):
-    """`GridSearchCV` of eight fits with one and two jobs, and skorch where it is installed."""
+    """`GridSearchCV` of eight fits: one job, two processes, two threads; skorch if installed."""
     rounds = 1 if plan.smoke else 3
     stacks = ["skrnn"]
     skorch = plan.interpreters.get("skorch", sys.executable)
     code = "import skorch, torch"
     if not subprocess.run([skorch, "-c", code], capture_output=True).returncode:
         stacks.append("skorch")
-    times = {f"{stack}, n_jobs={jobs}": [] for stack in stacks for jobs in (1, 2)}
+    ways = {"n_jobs=1": (1, "loky"), "two processes": (2, "loky"), "two threads": (2, "threading")}
+    times = {f"{stack}, {way}": [] for stack in stacks for way in ways}
     for _ in range(rounds):
         for stack in stacks:
-            for jobs in (1, 2):
-                interpreter = skorch if stack == "skorch" else sys.executable
-                arguments = (stack, jobs, int(plan.smoke))
+            interpreter = skorch if stack == "skorch" else sys.executable
+            for way, (jobs, backend) in ways.items():
+                arguments = (stack, jobs, backend, int(plan.smoke))
                 found = run_script("grid_search", *arguments, interpreter=interpreter)
                 if "error" in found:
                     return found
-                times[f"{stack}, n_jobs={jobs}"].append(found["seconds"])
+                times[f"{stack}, {way}"].append(found["seconds"])
     say(f"search: {times}")
     return times

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -35,6 +36,7 @@ class Plan:
     effort: Effort = field(default_factory=Effort)
     changes: dict = field(default_factory=dict)
     smoke: bool = False
+    keep: Callable = lambda found: None  # is given what a long part has found so far
 
     def race(self, contestants):
         return Race(contestants, self.interpreters)
@@ -53,6 +55,7 @@ def grid(plan):
         with plan.race(contestants) as race:
             for case in cases:
                 rows += _race_on(race, case, threads, plan)
+                plan.keep(rows)
     return rows
 
 
@@ -121,13 +124,13 @@ def _distances(found):
 
 def threads(plan):
     """This library with one and with two threads, at once alive."""
-    shapes = [s for s in (*plan.shapes, "H64B128", "H128B128") if s not in ("VAR",)]
-    own = {"H64B128": {"batch_size": 128}, "H128B128": {"n_units": 128, "batch_size": 128}}
-    cases = []
-    for cell in plan.cells:
-        for shape in dict.fromkeys(shapes):
-            settings = {**(own.get(shape) or SHAPES[shape]), **plan.changes}
-            cases.append(Case(f"{cell}/{shape}", cell, **settings))
+    large = {"n_units": 128, "batch_size": 128}
+    shapes = {name: SHAPES[name] for name in plan.shapes} | {"H128B128": large}
+    cases = [
+        Case(f"{cell}/{name}", cell, **{**shape, **plan.changes})
+        for cell in plan.cells
+        for name, shape in shapes.items()
+    ]
     return _against_itself(
         plan, cases, [Contestant("1", OWN, 1), Contestant("2", OWN, 2)], ("train", "infer")
     )
@@ -152,6 +155,7 @@ def _against_itself(plan, cases, contestants, operations):
                 rows.append(
                     {"case": case.name, "operation": operation, "speed": speedup, "times": times}
                 )
+                plan.keep(rows)
                 say(f"{case.name}, {operation}: {other} is {speedup['ratio']:.2f} times {base}")
     return rows
 

@@ -69,19 +69,15 @@ def _forward_step(cell, U, c, state, x):
         h_new = jnp.tanh(x + h @ U)
         return (h_new,), (h, h_new)
     if cell == "lstm":
-        units = U.shape[0]
-        a = x + h @ U
-        gates = sigmoid(a)  # the candidate's is not used; one call on everything is quicker
-        g = jnp.tanh(a[:, 2 * units : 3 * units])
-        i, f, o = gates[:, :units], gates[:, units : 2 * units], gates[:, 3 * units :]
+        i, f, g, o = jnp.split(x + h @ U, 4, -1)
+        i, f, g, o = sigmoid(i), sigmoid(f), jnp.tanh(g), sigmoid(o)
         memory = f * state[1] + i * g
         squashed = jnp.tanh(memory)
         return (o * squashed, memory), (h, state[1], i, f, g, o, squashed)
-    units = U.shape[0]
-    inner = h @ U + c
-    r_z = sigmoid(x[:, : 2 * units] + inner[:, : 2 * units])
-    r, z, h_n = r_z[:, :units], r_z[:, units:], inner[:, 2 * units :]
-    n = jnp.tanh(x[:, 2 * units :] + r * h_n)
+    x_r, x_z, x_n = jnp.split(x, 3, -1)
+    h_r, h_z, h_n = jnp.split(h @ U + c, 3, -1)
+    r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
+    n = jnp.tanh(x_n + r * h_n)
     return (n + z * (h - n),), (h, r, z, n, h_n)
 
 

@@ -5,6 +5,7 @@ import sys
 import time
 
 import numpy as np
+from joblib import parallel_config
 from sklearn.model_selection import GridSearchCV
 
 CHANNELS, UNITS, CLASSES = 8, 32, 5
@@ -36,8 +37,8 @@ def own_estimator(epochs):
     return RNNClassifier(UNITS, cell="lstm", batch_size=32, max_iter=epochs, random_state=0)
 
 
-def main(stack, jobs, smoke):
-    epochs, n_sequences = (1, 32) if smoke else (10, 512)
+def main(stack, jobs, backend, smoke):
+    epochs, n_sequences = (1, 32) if smoke else (20, 1024)
     rates = [1e-4, 3e-4, 1e-3, 3e-3]
     if stack == "skorch":
         estimator, grid = skorch_estimator(epochs), {"lr": rates}
@@ -48,9 +49,10 @@ def main(stack, jobs, smoke):
     y = np.arange(n_sequences) % CLASSES
     search = GridSearchCV(estimator, grid, cv=2, n_jobs=jobs, refit=False, error_score="raise")
     started = time.perf_counter()
-    search.fit(X, y)
+    with parallel_config(backend):
+        search.fit(X, y)
     print(json.dumps({"seconds": time.perf_counter() - started}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), bool(int(sys.argv[3])))
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], bool(int(sys.argv[4])))
