@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import unique_labels
 
 from skrnn.estimators.base import BaseRNN, works_in_batches
 from skrnn.estimators.decoded import Decoding
+from skrnn.estimators.generation import ClassGeneration
 from skrnn.estimators.gradient_flow import GradientFlow
 from skrnn.estimators.labels import Labels
 from skrnn.estimators.modes import MODES
@@ -54,7 +55,14 @@ def _has_margins(estimator):
 
 @document
 class RNNClassifier(
-    Scoring, GradientFlow, OutputLabels, Labels, ClassifierMixin, Decoding, BaseRNN
+    ClassGeneration,
+    Scoring,
+    GradientFlow,
+    OutputLabels,
+    Labels,
+    ClassifierMixin,
+    Decoding,
+    BaseRNN,
 ):
     """Recurrent network that gives each sequence, or each step, a class or several labels.
 

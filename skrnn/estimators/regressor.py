@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_array
 
 from skrnn.estimators.base import BaseRNN, works_in_batches
 from skrnn.estimators.decoded import Decoding
+from skrnn.estimators.generation import NumberGeneration
 from skrnn.estimators.gradient_flow import GradientFlow
 from skrnn.estimators.output_values import OutputValues
 from skrnn.estimators.parameters import CONSTRAINTS, document
@@ -22,7 +23,9 @@ from skrnn.losses import regression_loss
 
 
 @document
-class RNNRegressor(Scoring, GradientFlow, OutputValues, RegressorMixin, Decoding, BaseRNN):
+class RNNRegressor(
+    NumberGeneration, Scoring, GradientFlow, OutputValues, RegressorMixin, Decoding, BaseRNN
+):
     """Recurrent network that gives each sequence, or each step, a number or several.
 
     Sequences may be of unequal length: each is run to its true end, nothing is padded. Targets are
