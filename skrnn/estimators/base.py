@@ -287,8 +287,9 @@ class BaseRNN(
         """
         check_is_fitted(self)
         if MODES[self._fitted_mode].decodes:
-            return MODES[self._fitted_mode].transform(self, X)
-        features = self._run(X, lambda head: "features", _as_it_is)
+            features = MODES[self._fitted_mode].transform(self, X)
+        else:
+            features = self._run(X, lambda head: "features", _as_it_is)
         as_frame = _get_output_config("transform", self)["dense"] == "pandas"
         index = MODES[self._fitted_mode].feature_index(X) if as_frame else None
         if index is not None:
