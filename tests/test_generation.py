@@ -11,7 +11,7 @@ from skrnn.sampling import draw_class, draw_labels
 
 MANY = {"mode": "many_to_many", "random_state": 0}
 CYCLE = np.tile([0, 1, 2, 3], 40)
-QUICK = {**MANY, "hidden_layer_sizes": 12, "max_iter": 25, "bptt_steps": 8, "batch_size": 4}
+QUICK = {**MANY, "hidden_layer_sizes": 12, "max_iter": 40, "bptt_steps": 8, "batch_size": 4}
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_numbers_and_one_hot_rows_of_classes_continue():
     one_hot = RNNClassifier(**QUICK).fit([np.eye(4)[CYCLE[:-1]]], [names[CYCLE[1:]]])
     assert "".join(one_hot.generate(np.eye(4)[[1, 2]], 5, top_k=1)) == "dabcd"
     integers = RNNClassifier(**QUICK).fit([CYCLE[:-1]], [CYCLE[1:]])
-    np.testing.assert_array_equal(integers.generate([1, 2], 5, top_k=1), [3, 0, 1, 2, 3])
+    np.testing.assert_array_equal(integers.generate(CYCLE[:11], 5, top_k=1), [3, 0, 1, 2, 3])
 
 
 def test_labels_continue():
@@ -135,7 +135,7 @@ def test_labels_continue():
 
 def test_numbers_continue():
     wave = np.sin(np.arange(200) * 0.4)
-    model = RNNRegressor(**{**QUICK, "max_iter": 60}).fit([wave[:-1]], [wave[1:]])
+    model = RNNRegressor(**{**QUICK, "max_iter": 100}).fit([wave[:-1]], [wave[1:]])
     continued = model.generate(wave[:50], 20)
     assert continued.shape == (20,)
     np.testing.assert_allclose(continued, wave[50:70], atol=0.25)

@@ -71,7 +71,7 @@ class BaseRNN(
 
     A subclass checks targets (`_check_y`) and turns them into what the loss takes (`_encode`), says
     which loss it is (`_make_loss`), how raw outputs become predictions (`_decode`), and how they
-    are scored (`_score_raw`).
+    are scored (`_to_score`, `_score_rows`).
     """
 
     _parameter_constraints = CONSTRAINTS
@@ -242,7 +242,14 @@ class BaseRNN(
     def _run_sequences(self, sequences, what, finish=_as_it_is):
         with Threads(self.n_jobs) as threads:
             try:
-                return inference.run(self._network, self._params, sequences, threads, what, finish)
+                return inference.run(
+                    self._network,
+                    self._params,
+                    sequences,
+                    threads,
+                    what,
+                    lambda values, rows: finish(values),
+                )
             except inference.Overflow as overflow:
                 offsets = self._network.head.row_offsets(sequences)
                 row = int(np.searchsorted(offsets, overflow.row, side="right")) - 1
