@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Lock
+
 import numpy as np
 
 from skrnn.batching import PackedBatch, longest_first
@@ -47,6 +49,21 @@ def piece_size(network):
 def cut(indices, size=PIECE):
     """Cut an index array into pieces of at most `size`."""
     return [indices[i : i + size] for i in range(0, indices.size, size)]
+
+
+class _Gathered:
+    """Rows that come piece by piece, from several threads, into one array like the first."""
+
+    def __init__(self, n_rows):
+        self.array = None
+        self._n_rows = n_rows
+        self._lock = Lock()
+
+    def put(self, rows, values):
+        with self._lock:
+            if self.array is None:
+                self.array = np.empty((self._n_rows, *values.shape[1:]), dtype=values.dtype)
+        self.array[rows] = values
 
 
 def traces(network, params, sequences, piece, workspace):
@@ -107,7 +124,9 @@ def run(network, params, sequences, threads, what, finish):
     what : str
         What to gather: ``"raw"``, ``"features"``, or what else the network's head reads.
     finish : callable
-        ``finish(rows)`` returns what to gather for some rows of it, each from itself alone.
+        ``finish(values, rows)`` returns what to gather for some rows of it, each from itself alone;
+        `rows` are their numbers among all. Only what it returns is kept, so a vocabulary of outputs
+        takes memory for a few steps at a time.
 
     Returns
     -------
@@ -119,10 +138,7 @@ def run(network, params, sequences, threads, what, finish):
     Overflow
         If a row is not finite.
     """
-    n_columns = network.n_features if what == "features" else network.n_outputs
-    n_rows = int(network.head.row_offsets(sequences)[-1])
-    example = finish(np.zeros((1, n_columns), dtype=params.dtype))
-    gathered = np.empty((n_rows, *example.shape[1:]), dtype=example.dtype)
+    gathered = _Gathered(int(network.head.row_offsets(sequences)[-1]))
     # Sorted, so that a piece holds sequences of similar length.
     lengths = sequences.lengths
     limit = min(PIECE_ROWS, most_rows(network))
@@ -142,11 +158,11 @@ def run(network, params, sequences, threads, what, finish):
                 rows = network.head.rows(trace.batch, piece)
                 values = network.head.reading(weights, trace, what)
                 if all_finite(values):
-                    gathered[rows] = finish(values)
+                    gathered.put(rows, finish(values, rows))
                 else:
                     overflown.append(int(rows[~np.isfinite(values).all(axis=1)].min()))
 
     threads.map(run_share, range(len(workspaces)))
     if overflown:
         raise Overflow(min(overflown))
-    return gathered
+    return gathered.array

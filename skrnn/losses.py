@@ -14,6 +14,22 @@ from scipy.special import expit
 
 from skrnn._jit import jit
 from skrnn._math import exp, logistic
+from skrnn._views import flat
+
+
+@jit
+def _sum(values):
+    """Add in four chains, where one would wait for itself: a vocabulary is long."""
+    a = b = c = d = values.dtype.type(0)
+    quarter = values.size // 4
+    for k in range(quarter):
+        a += values[k]
+        b += values[k + quarter]
+        c += values[k + 2 * quarter]
+        d += values[k + 3 * quarter]
+    for k in range(4 * quarter, values.size):
+        a += values[k]
+    return (a + b) + (c + d)
 
 
 @jit
@@ -21,18 +37,20 @@ def _softmax_log_loss(raw, target, weight, shape, d_raw):
     """Multinomial: ``target`` holds the class of each row."""
     total = 0.0
     for i in range(raw.shape[0]):
-        highest = raw[i, 0]
-        for k in range(1, raw.shape[1]):
-            highest = max(highest, raw[i, k])
-        norm = 0.0
-        for k in range(raw.shape[1]):
-            d_raw[i, k] = exp(raw[i, k] - highest)
-            norm += d_raw[i, k]
-        for k in range(raw.shape[1]):
-            d_raw[i, k] = weight[i] * (d_raw[i, k] / norm)
+        scores, shares = flat(raw, i, i + 1), flat(d_raw, i, i + 1)
+        highest = scores[0]
+        for k in range(1, scores.size):
+            highest = max(highest, scores[k])
+        # By itself, so that it becomes vector code.
+        for k in range(scores.size):
+            shares[k] = exp(scores[k] - highest)
+        norm = _sum(shares)
+        share = weight[i] / norm
+        for k in range(shares.size):
+            shares[k] *= share
         right = target[i]
-        d_raw[i, right] -= weight[i]
-        total += weight[i] * (np.log(norm) - (raw[i, right] - highest))
+        shares[right] -= weight[i]
+        total += weight[i] * (np.log(norm) - (scores[right] - highest))
     return total
 
 

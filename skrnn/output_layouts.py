@@ -129,9 +129,9 @@ def _read_sequence(own, i):
         own = list(own)
     elif is_scalar(own):
         raise ValueError(
-            f"y holds {own!r} for sequence {i}, which is no sequence. In this mode each output is "
-            "a sequence: an array of labels or numbers, or a string of characters. For one label "
-            "or number a sequence use mode='many_to_one'."
+            f"y holds {label(own)} for sequence {i}, which is no sequence. In this mode each "
+            "output is a sequence: an array of labels or numbers, or a string of characters. For "
+            "one label or number a sequence use mode='many_to_one'."
         )
     try:
         array = np.asarray(own)

@@ -178,7 +178,7 @@ class Stack:
         shape = trace.batch.shape
         last = shape.n_sequences + shape.starts[shape.lengths - 1] + np.arange(shape.n_sequences)
         return [
-            np.concatenate([kept.buffers.states[:, last] for kept in pair], axis=2)
+            np.concatenate([kept.buffers.states.take(last, axis=1) for kept in pair], axis=2)
             for pair in trace.layers
         ]
 

@@ -321,6 +321,7 @@ def test_parameters_that_do_not_fit_the_mode():
     refuse("'attention' parameter", classifier(attention="soft"), ONE_HOT, MIRRORED)
     refuse("one vector a sample.*encoder_decoder",
            classifier(mode="one_to_many"), np.zeros((80, 2, 3)), NAMES)  # fmt: skip
+    refuse("one vector a sample", classifier(mode="one_to_many"), ONE_HOT, NAMES)
     refuse("embeddings", classifier(mode="one_to_many", embeddings=np.eye(3)), VECTORS, NAMES)
 
 
@@ -369,3 +370,13 @@ def test_unfitted_and_overflowing():
     model.set_weights({"head.b_y": np.full(model.n_outputs_, 1.7e308), "head.W_hy": W})
     with pytest.raises(ValueError, match="overflows float64 in sequence 0"):
         model.predict(ONE_HOT)
+
+
+def test_features_of_a_frame_have_its_sequences():
+    framed = pd.concat({f"s{i}": pd.DataFrame(x) for i, x in enumerate(ONE_HOT)})
+    model = classifier().fit(framed, MIRRORED).set_output(transform="pandas")
+    features = model.transform(framed)
+    assert features.shape == (80, 5)
+    assert features.index.tolist() == [f"s{i}" for i in range(80)]
+    assert features.columns.tolist() == model.get_feature_names_out().tolist()
+    assert model.predict(framed) == classifier().fit(ONE_HOT, MIRRORED).predict(ONE_HOT)

@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skrnn import RNNClassifier, RNNRegressor, torch_layout
+from skrnn import RNNClassifier, RNNRegressor, inference, torch_layout
 from skrnn.losses import classification_loss, regression_loss
 from skrnn.network import DropoutMasks, Network
 from skrnn.objective import Objective
@@ -579,3 +579,23 @@ CHECKED = {"n_timesteps": 1, "hidden_layer_sizes": 8, "max_iter": 30, "learning_
 )
 def test_every_check_passes(estimator, check):
     check(estimator)
+
+
+def test_a_large_vocabulary_is_computed_a_few_steps_at_a_time(monkeypatch):
+    """However few raw outputs a piece may hold, results are the same; training agrees too."""
+    rng = np.random.default_rng(0)
+    X = [rng.standard_normal((n, 2)) for n in (9, 4, 6, 9, 1)]
+    y = [rng.integers(0, 10, size=len(x)) for x in X]
+    model = RNNClassifier(5, **MANY, max_iter=3, random_state=0)
+    expected = model.fit(X, y, X_val=X, y_val=y).predict(X)
+    curves = model.loss_curve_, model.validation_loss_curve_, model.validation_scores_
+    score = model.score(X, y)
+    for most in (1, 40, 150):
+        monkeypatch.setattr(inference, "PIECE_OUTPUTS", most)
+        again = model.predict(X)
+        np.testing.assert_array_equal(np.concatenate(again), np.concatenate(expected))
+        assert model.score(X, y) == score
+        other = clone(model).fit(X, y, X_val=X, y_val=y)
+        np.testing.assert_allclose(other.loss_curve_, curves[0], rtol=1e-9)
+        np.testing.assert_allclose(other.validation_loss_curve_, curves[1], rtol=1e-9)
+        assert other.validation_scores_ == curves[2]

@@ -72,7 +72,7 @@ class BaseRNN(
 
     A subclass checks targets (`_check_y`) and turns them into what the loss takes (`_encode`), says
     which loss it is (`_make_loss`), how raw outputs become predictions (`_decode`), and how they
-    are scored (`_score_raw`).
+    are scored (`_to_score`, `_score_rows`).
     """
 
     _parameter_constraints = CONSTRAINTS
@@ -245,7 +245,14 @@ class BaseRNN(
     def _run_sequences(self, sequences, what, finish=_as_it_is):
         with Threads(self.n_jobs) as threads:
             try:
-                return inference.run(self._network, self._params, sequences, threads, what, finish)
+                return inference.run(
+                    self._network,
+                    self._params,
+                    sequences,
+                    threads,
+                    what,
+                    lambda values, rows: finish(values),
+                )
             except inference.Overflow as overflow:
                 offsets = self._network.head.row_offsets(sequences)
                 row = int(np.searchsorted(offsets, overflow.row, side="right")) - 1
@@ -290,8 +297,9 @@ class BaseRNN(
         """
         check_is_fitted(self)
         if MODES[self._fitted_mode].decodes:
-            return MODES[self._fitted_mode].transform(self, X)
-        features = self._run(X, lambda head: "features", _as_it_is)
+            features = MODES[self._fitted_mode].transform(self, X)
+        else:
+            features = self._run(X, lambda head: "features", _as_it_is)
         as_frame = _get_output_config("transform", self)["dense"] == "pandas"
         index = MODES[self._fitted_mode].feature_index(X) if as_frame else None
         if index is not None:

@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import unique_labels
 
 from skrnn.estimators.base import BaseRNN, works_in_batches
 from skrnn.estimators.decoded import Decoding
+from skrnn.estimators.generation import ClassGeneration
 from skrnn.estimators.gradient_flow import GradientFlow
 from skrnn.estimators.labels import Labels
 from skrnn.estimators.modes import MODES
@@ -53,13 +54,21 @@ def _has_margins(estimator):
 
 @document
 class RNNClassifier(
-    Scoring, GradientFlow, OutputLabels, Labels, ClassifierMixin, Decoding, BaseRNN
+    ClassGeneration,
+    Scoring,
+    GradientFlow,
+    OutputLabels,
+    Labels,
+    ClassifierMixin,
+    Decoding,
+    BaseRNN,
 ):
     """Recurrent network that gives each sequence, or each step, a class or several labels.
 
     Sequences may be of unequal length: each is run to its true end, nothing is padded. The
     output layer is a softmax for several classes, a logistic unit for two, and one for each label
-    of a multilabel y.
+    of a multilabel y. Outputs can also be sequences of labels of their own length (`mode`), a
+    translation of a sequence or the caption of a vector; a string is a sequence of characters.
 
     Parameters
     ----------
@@ -109,6 +118,15 @@ class RNNClassifier(
     (2,)
     >>> bool(model.score(X, y) > 0.9)
     True
+
+    From vectors to words, letter by letter:
+
+    >>> X = np.tile(np.eye(3), (20, 1))
+    >>> y = np.tile(["red", "green", "blue"], 20)
+    >>> model = RNNClassifier(mode="one_to_many", hidden_layer_sizes=16, max_iter=50,
+    ...                       random_state=0).fit(X, y)
+    >>> model.predict(np.eye(3)).tolist()
+    ['red', 'green', 'blue']
     """
 
     _parameter_constraints = {
@@ -235,7 +253,9 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
             The class of each sequence, or a 0/1 column for each label. With
             ``mode="many_to_many"`` of shape (n_sequences, n_steps) or (n_sequences, n_steps,
             n_labels), or a list of arrays as long as the sequences, or a Series or DataFrame with
-            the index of X.
+            the index of X. With ``"encoder_decoder"`` and ``"one_to_many"`` one sequence of labels
+            for each, of any length: a list of strings or of arrays, or an array of shape
+            (n_sequences, n_output_steps).
         sample_weight : array-like of shape (n_sequences,), default=None
             Weight of each sequence in the loss; with ``mode="many_to_many"`` also of each step, in
             any layout of y.
@@ -324,10 +344,13 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
             return self.classes_[(raw[:, 0] > 0).astype(np.int64)]
         return self.classes_[raw.argmax(axis=1)]
 
-    def _score_raw(self, raw, y, weight):
+    def _to_score(self, raw):
+        return self._decode(raw)
+
+    def _score_rows(self, predicted, y, weight):
         from sklearn.metrics import accuracy_score
 
-        return accuracy_score(y, self._decode(raw), sample_weight=weight)
+        return accuracy_score(y, predicted, sample_weight=weight)
 
     def _probabilities(self, raw):
         probabilities = self._loss.link_inverse(raw)

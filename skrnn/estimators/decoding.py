@@ -15,9 +15,10 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from skrnn import inference
 from skrnn.encoder_decoder import EncoderDecoder
 from skrnn.estimators.tokens import read_inputs
+from skrnn.layouts import frame_ids, layout_of, plain_input
 from skrnn.output_layouts import read_outputs
 from skrnn.search import encode_all
-from skrnn.sequences import Sequences
+from skrnn.sequences import Sequences, is_pandas
 from skrnn.teaching import PairDropout, TeachingObjective, mean_loss, run_given
 from skrnn.threads import Threads
 
@@ -118,9 +119,12 @@ class EncoderDecoderMode:
         n_steps = np.diff(examples.row_offsets)
 
         def validate(params):
-            made = estimator._generate(
-                network, params, examples.sequences, threads, n_steps, beam_width=1, known=True
-            )
+            try:
+                made = estimator._generate(
+                    network, params, examples.sequences, threads, n_steps, beam_width=1, known=True
+                )
+            except inference.Overflow:
+                return np.nan, np.inf
             score = estimator._score_outputs(
                 made, examples.y, examples.row_offsets, examples.weight
             )
@@ -155,6 +159,10 @@ class EncoderDecoderMode:
         with Threads(estimator.n_jobs) as threads:
             return encode_all(estimator._network, estimator._params, sequences, threads)
 
+    def feature_index(self, X):
+        """Return the index that features of X have in a frame; None leaves it to scikit-learn."""
+        return frame_ids(X.index) if is_pandas(X) and X.index.nlevels > 1 else None
+
     def attention_weights(self, estimator, X, y):
         """Return the attention weights of each sequence."""
         sequences = self._checked(estimator, X)
@@ -178,10 +186,10 @@ class OneToManyMode(EncoderDecoderMode):
 
     def read_inputs(self, estimator, X, *, reset, dtype=None):
         """Read X as one vector a sample, and set or check the attributes that describe it."""
-        if np.ndim(X) == 3:
+        if layout_of(plain_input(X)) != "table":
             raise ValueError(
-                f"X has shape {np.shape(X)}; with mode='one_to_many' it is one vector a sample, of "
-                "shape (n_samples, n_features). For sequences use mode='encoder_decoder'."
+                "X holds sequences; with mode='one_to_many' it is one vector a sample, of shape "
+                "(n_samples, n_features). For sequences use mode='encoder_decoder'."
             )
         if estimator.embeddings is not None:
             raise ValueError(

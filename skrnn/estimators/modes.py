@@ -79,15 +79,28 @@ class ManyToOne:
 
         head = network.head
 
-        def read(params, what):
-            return inference.run(network, params, examples.sequences, threads, what, np.array)
-
         def validate(params):
-            raw = read(params, head.estimates_from)
-            value = loss.value_and_gradient(raw, examples.target, scale, np.empty_like(raw))
-            if head.predicts_from != head.estimates_from:
-                raw = read(params, head.predicts_from)
-            return estimator._score_raw(raw, examples.y, examples.weight), value
+            losses = {}
+
+            def note_loss(values, rows):
+                target, unused = examples.target[rows], np.empty_like(values)
+                losses[rows[0]] = loss.value_and_gradient(values, target, scale[rows], unused)
+                return estimator._to_score(values)
+
+            def read(what, finish):
+                return inference.run(network, params, examples.sequences, threads, what, finish)
+
+            try:
+                scored = read(head.estimates_from, note_loss)
+                if head.predicts_from != head.estimates_from:
+                    scored = read(
+                        head.predicts_from, lambda values, rows: estimator._to_score(values)
+                    )
+            except inference.Overflow:
+                return np.nan, np.inf
+            score = estimator._score_rows(scored, examples.y, examples.weight)
+            # Added in one order, whichever thread was first.
+            return score, sum(losses[row] for row in sorted(losses))
 
         return validate
 
@@ -218,8 +231,9 @@ class ManyToMany(ManyToOne):
         rows, ignored, offsets = self.read_targets(estimator, y, sequences, X, reset=False)
         weight = self.read_weights(sample_weight, sequences, X, offsets)
         weight = np.where(ignored, 0.0, weight)
-        raw = estimator._run_sequences(sequences, estimator._network.head.predicts_from)
-        return estimator._score_raw(raw, rows, weight)
+        what = estimator._network.head.predicts_from
+        scored = estimator._run_sequences(sequences, what, estimator._to_score)
+        return estimator._score_rows(scored, rows, weight)
 
 
 MODES = {

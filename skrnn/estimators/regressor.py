@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_array
 
 from skrnn.estimators.base import BaseRNN, works_in_batches
 from skrnn.estimators.decoded import Decoding
+from skrnn.estimators.generation import NumberGeneration
 from skrnn.estimators.gradient_flow import GradientFlow
 from skrnn.estimators.output_values import OutputValues
 from skrnn.estimators.parameters import CONSTRAINTS, document
@@ -21,7 +22,9 @@ from skrnn.losses import regression_loss
 
 
 @document
-class RNNRegressor(Scoring, GradientFlow, OutputValues, RegressorMixin, Decoding, BaseRNN):
+class RNNRegressor(
+    NumberGeneration, Scoring, GradientFlow, OutputValues, RegressorMixin, Decoding, BaseRNN
+):
     """Recurrent network that gives each sequence, or each step, a number or several.
 
     Sequences may be of unequal length: each is run to its true end, nothing is padded. Targets are
@@ -182,7 +185,10 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         y : array-like of shape (n_sequences,) or (n_sequences, n_outputs)
             The targets. With ``mode="many_to_many"`` of shape (n_sequences, n_steps) or
             (n_sequences, n_steps, n_outputs), or a list of arrays as long as the sequences, or a
-            Series or DataFrame with the index of X; a step that is NaN is ignored.
+            Series or DataFrame with the index of X; a step that is NaN is ignored. With
+            ``"encoder_decoder"`` and ``"one_to_many"`` one sequence of numbers for each, of any
+            length: a list of arrays of shape (n_steps_i,) or (n_steps_i, n_outputs), or an array
+            of shape (n_sequences, n_output_steps) or (n_sequences, n_output_steps, n_outputs).
         sample_weight : array-like of shape (n_sequences,), default=None
             Weight of each sequence in the loss; with ``mode="many_to_many"`` also of each step, in
             any layout of y.
@@ -311,11 +317,12 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
         y = y.clip(-limit, limit).astype(raw.dtype)
         return y[:, 0] if self._one_dimensional else y
 
-    def _score_raw(self, raw, y, weight):
-        # R^2 is the same in any unit; in this one, squares do not overflow.
-        scaled = self._encode(y, np.dtype(np.float64))
+    def _to_score(self, raw):
+        # R^2 is the same in any unit; in that of the loss, squares do not overflow.
         with np.errstate(over="ignore"):
-            predicted = self._loss.link_inverse(raw.astype(np.float64)).clip(-1e150, 1e150)
+            return self._loss.link_inverse(raw.astype(np.float64)).clip(-1e150, 1e150)
+
+    def _score_rows(self, predicted, y, weight):
         from sklearn.metrics import r2_score
 
-        return r2_score(scaled, predicted, sample_weight=weight)
+        return r2_score(self._encode(y, np.dtype(np.float64)), predicted, sample_weight=weight)

@@ -25,7 +25,10 @@ class Scoring:
         -------
         score : float
             The accuracy of ``predict(X)`` (of several labels, the share of rows with all of them
-            right), or its R².
+            right), or its R². With ``mode="encoder_decoder"`` and ``"one_to_many"`` the share of
+            steps at which ``predict(X)`` has the right label, where of a predicted and a true
+            sequence of unequal length the longer one counts; or R² over all steps of the true
+            sequences, whose lengths are given to the network.
         """
         mode = MODES[getattr(self, "_fitted_mode", self.mode)]
         return mode.score(self, super().score, X, y, sample_weight)

@@ -26,8 +26,13 @@ class WeightAccess:
         ``"layer_0.forward.b_hr"`` (units,), for gate r, as they stand in the equations of the
         cell: what arrives is a row vector on the left. ``"head.W_hy"`` has shape
         (features, outputs), ``"head.b_y"`` (outputs,). The gates are ``h`` of the vanilla cell,
-        ``r, z, n`` of the GRU, and ``i, f, g, o`` of the LSTM. There are two biases a gate, as in
-        cuDNN and PyTorch; where the equations of the field have one, b_h, it is their sum.
+        ``r, z, n`` of the GRU, and ``i, f, g, o`` of the LSTM. With ``mode="encoder_decoder"`` and
+        ``"one_to_many"`` the layers are ``"encoder.layer_0.forward"``,
+        ``"decoder.layer_0.forward"`` and so on, beside ``"bridge.layer_0.W_h"``, the weights of
+        attention such as ``"attention.W_m"``, as :mod:`skrnn.attention` writes them, and
+        ``"decoder.embedding"``, a row for each label and one for the start. There are two
+        biases a gate, as in cuDNN and PyTorch; where the equations of the field have one, b_h, it
+        is their sum.
         """
         check_is_fitted(self)
         return MappingProxyType(self._network.named_weights(self._params))

@@ -72,7 +72,7 @@ class WindowRegressor(RNNRegressor):
         with Threads(self.n_jobs) as threads:
             try:
                 return inference.run(
-                    self._network, self._params, windows, threads, "raw", lambda rows: rows
+                    self._network, self._params, windows, threads, "raw", lambda rows, _: rows
                 )
             except inference.Overflow:
                 raise ValueError(
@@ -129,7 +129,10 @@ class WindowRegressor(RNNRegressor):
     def _make_loss(self):
         return forecast_loss(self.loss, huber_delta=self.huber_delta, levels=self.levels)
 
-    def _score_raw(self, raw, y, weight):
+    def _to_score(self, raw):
+        return raw
+
+    def _score_rows(self, raw, y, weight):
         """Return the negative loss: there is no unit in which other scores would mean more."""
         share = (weight / weight.sum()).astype(raw.dtype)
         return -float(self._loss.value_and_gradient(raw, y, share, np.empty_like(raw)))
