@@ -73,7 +73,7 @@ class BaseForecaster(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         plan = make_plan(self, lengths, series_set.freq)
         panel = self._panel(series_set)
         warm = self.warm_start and getattr(getattr(self, "_model", None), "plan", None) == plan
-        before = self._model.regressor if warm else None
+        before = self._model.regressor.set_params(**self._network_parameters()) if warm else None
         model = self._make_model(plan, panel.target.shape[1], before)
         model.regressor.warm_start = warm and model.regressor.is_trained
         self._series, self._errors = series_set, None
@@ -314,9 +314,12 @@ class BaseForecaster(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
     # ---------------------------------------------------------------- training
 
-    def _make_regressor(self, levels):
+    def _network_parameters(self):
         parameters = {name: getattr(self, name) for name in NETWORK_PARAMETERS}
-        regressor = WindowRegressor(**parameters, random_state=self._seed)
+        return {**parameters, "random_state": self._seed}
+
+    def _make_regressor(self, levels):
+        regressor = WindowRegressor(**self._network_parameters())
         regressor.levels = levels
         regressor.epoch_size = windows_in_epoch(self)
         return regressor
