@@ -23,12 +23,8 @@ FAST = {**SMALL, "calibrate": False}
 @parametrize_with_checks([
     RNNForecaster(),
     RNNForecaster(
-        calibrate=False, hidden_layer_sizes=12, max_iter=100, learning_rate_init=0.03,
-        early_stopping=True, loss="huber", cell="lstm", n_jobs=2,
-    ),
-    RNNForecaster(
-        hidden_layer_sizes=12, max_iter=60, learning_rate_init=0.03, quantiles=[0.1, 0.9],
-        scaling=None, n_iter_no_change=50,
+        hidden_layer_sizes=12, max_iter=100, learning_rate_init=0.03, early_stopping=True,
+        n_iter_no_change=50, loss="huber", cell="lstm", n_jobs=2, calibrate=False,
     ),
 ])  # fmt: skip
 def test_every_check_passes(estimator, check):
