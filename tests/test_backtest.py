@@ -245,7 +245,7 @@ def test_refitting_is_fitting_on_what_precedes(months):
     unfitted = forecaster()
     always = unfitted.backtest(months, n_windows=2, step=4, refit=True)
     once = unfitted.backtest(months, n_windows=2, step=4, refit="once")
-    assert not hasattr(unfitted, "weights_")
+    assert not hasattr(unfitted, "loss_curve_")
     cutoffs = sorted(always["cutoff"].unique())
     models = [forecaster().fit(months[:cutoff]) for cutoff in cutoffs]
     for frame, last in ((always, models[1]), (once, models[0])):

@@ -3,11 +3,16 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LinearRegression
 
+from skrnn import RNNForecaster
 from skrnn.forecasting import BacktestDisplay, ForecastDisplay, HorizonErrorDisplay, backtest_scores
 
 plt = pytest.importorskip("matplotlib.pyplot")
 dates = pytest.importorskip("matplotlib.dates")
+
+# Networks this small have no skill, and say so.
+pytestmark = pytest.mark.filterwarnings("ignore:On the rows held out")
 
 INDICES = {
     "months": pd.period_range("2018-01", periods=48, freq="M"),
@@ -186,3 +191,71 @@ def test_errors_by_step_beside_the_naive_ones():
     assert second.ax_.get_ylabel() == "MASE" and second.ax_.get_ylim()[0] == 0
     with pytest.raises(ValueError, match="measure must be"):
         HorizonErrorDisplay.from_backtest(frame, measure="skill")
+
+
+SMALL = {"hidden_layer_sizes": 4, "max_iter": 3, "lookback": 6, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def panel():
+    """Two targets of two series."""
+    months = pd.period_range("2018-01", periods=40, freq="M", name="month")
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(20 + rng.normal(size=(40, 2)), index=months, columns=["load", "price"])
+    return pd.concat({"a": frame, "b": 3 * frame}, names=["plant"])
+
+
+@pytest.fixture(scope="module")
+def model(panel):
+    known = panel[panel.index.get_level_values("month") < "2021-01"]
+    return RNNForecaster(horizon=3, **SMALL).fit(known)
+
+
+def test_a_fitted_forecaster_draws_any_series_and_target(panel, model):
+    display = ForecastDisplay.from_estimator(
+        model, series="b", target="price", actual=panel, coverage=0.5, n_history=12
+    )
+    expected = model.predict().loc["b"]["price"]
+    np.testing.assert_allclose(display.forecast_line_.get_ydata(), expected)
+    np.testing.assert_array_equal(
+        display.history_line_.get_ydata(), panel.loc["b"]["price"]["2020-01":"2020-12"]
+    )
+    bounds = model.predict_interval(coverage=[0.5]).loc["b"]["price"]
+    lower, upper = display.intervals[0.5]
+    np.testing.assert_allclose(np.stack([lower, upper], axis=1), bounds)
+    assert display.ax_.get_ylabel() == "price" and display.ax_.get_xlabel() == "month"
+    assert len(display.actual_line_.get_xdata()) == 40
+
+
+def test_what_is_drawn_by_default_is_the_first(panel, model):
+    display = ForecastDisplay.from_estimator(model)
+    expected = model.predict().loc["a"]["load"]
+    np.testing.assert_allclose(display.forecast_line_.get_ydata(), expected)
+    assert display.actual_line_ is None and len(display.intervals_) == 2
+    assert len(ForecastDisplay.from_estimator(model, coverage=None).intervals_) == 0
+
+
+def test_actual_values_without_times_follow_the_history():
+    values = 20 + np.random.default_rng(0).normal(size=30)
+    model = RNNForecaster(horizon=3, **SMALL).fit(values)
+    display = ForecastDisplay.from_estimator(model, values[:20], actual=values[20:25])
+    np.testing.assert_array_equal(display.actual_line_.get_xdata(), np.arange(20, 25))
+    np.testing.assert_array_equal(display.forecast_line_.get_xdata(), np.arange(20, 23))
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"series": "c"}, "no series 'c'; there are 'a', 'b'"),
+        ({"target": "cost"}, r"no target 'cost'; the targets are \['load', 'price'\]"),
+        ({"coverage": [0.8, 1.5]}, "coverage must lie between 0 and 1"),
+    ],
+)
+def test_what_a_forecaster_lacks_is_named(model, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        ForecastDisplay.from_estimator(model, **kwargs)
+
+
+def test_other_estimators_are_refused():
+    with pytest.raises(ValueError, match="needs an estimator with 'predict_interval'"):
+        ForecastDisplay.from_estimator(LinearRegression())

@@ -94,8 +94,11 @@ def test_new_observations_fill_gaps_and_push_out_the_oldest():
     )
     new = np.array([[7.0, 4.0], [5.0, np.nan]])[:, :, np.newaxis, np.newaxis]
     after = errors.updated(new, np.zeros(2, np.int64), np.array([11, 12]))
-    np.testing.assert_array_equal(after.positions, [11, 12])
-    np.testing.assert_array_equal(after.errors[..., 0, 0], [[3.0, 4.0], [5.0, np.nan]])
+    np.testing.assert_array_equal(after.positions, [10, 11, 12])
+    np.testing.assert_array_equal(after.errors[1:, :, 0, 0], [[3.0, 4.0], [5.0, np.nan]])
+    many = np.arange(150.0)[:, np.newaxis, np.newaxis, np.newaxis].repeat(2, axis=1)
+    later = after.updated(many, np.zeros(150, np.int64), np.arange(20, 170))
+    np.testing.assert_array_equal(later.positions, np.arange(70, 170))
 
 
 def simulated(kind, n, rng):

@@ -73,19 +73,16 @@ class BaseForecaster(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         plan = make_plan(self, lengths, series_set.freq)
         panel = self._panel(series_set)
         warm = self.warm_start and getattr(getattr(self, "_model", None), "plan", None) == plan
-        before = self._model.regressor if warm else None
+        before = self._model.regressor.set_params(**self._network_parameters()) if warm else None
         model = self._make_model(plan, panel.target.shape[1], before)
         model.regressor.warm_start = warm and model.regressor.is_trained
         self._series, self._errors = series_set, None
         self.season_length_, self.lookback_ = plan.season, plan.lookback
         self.segment_length_, self.horizon_ = plan.segment, int(self.horizon)
         probe = self._calibrate(panel, plan) if self.calibrate else None
-        n_held_out = None
-        if self.early_stopping:
-            n_held_out = np.ceil(self.validation_fraction * lengths).astype(np.int64)
-            n_held_out = np.where(lengths > 2, np.minimum(n_held_out, lengths - 2), 0)
+        n_watching = self._rows_watching(lengths)
         self._train(
-            model, lambda owner: model.fit(panel, n_held_out=n_held_out, owner=owner), X, None
+            model, lambda owner: model.fit(panel, n_held_out=n_watching, owner=owner), X, None
         )
         if probe is not None:
             self._errors = self._errors.rescaled(probe.yardstick / model.yardstick)
@@ -103,8 +100,8 @@ class BaseForecaster(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         n_rows = rows_to_calibrate(lengths, horizon)
         before = panel.truncated(lengths - n_rows)
         model = self._make_model(plan, panel.target.shape[1])
-        model.regressor.verbose = model.regressor.early_stopping = False
-        model.fit(before)
+        model.regressor.verbose = False
+        model.fit(before, n_held_out=self._rows_watching(before.lengths))
         series, positions = all_origins(lengths, lengths - n_rows)
         forecasts = model.forecast(panel, series, positions, horizon)
         errors = model.errors(forecasts, panel, series, positions)
@@ -117,6 +114,13 @@ class BaseForecaster(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self.skill_ = 1 - error / naive_error if naive_error > 0 else np.nan
         return model
 
+    def _rows_watching(self, lengths):
+        """Return how many rows at the end of each series only watch the training, if any do."""
+        if not self.early_stopping:
+            return None
+        n_rows = np.ceil(self.validation_fraction * lengths).astype(np.int64)
+        return np.where(lengths > 2, np.minimum(n_rows, lengths - 2), 0)
+
     def _warn_of_no_skill(self):
         if getattr(self, "skill_", 0.0) < 0:
             warnings.warn(
@@ -125,7 +129,7 @@ class BaseForecaster(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 "season_length or lookback, baseline='seasonal_naive', a smaller network, or "
                 "covariates; or forecast with the naive method.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=6,  # the caller of fit, behind two decorators
             )
 
     def _make_model(self, plan, n_targets, regressor=None):
@@ -314,9 +318,12 @@ class BaseForecaster(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
     # ---------------------------------------------------------------- training
 
-    def _make_regressor(self, levels):
+    def _network_parameters(self):
         parameters = {name: getattr(self, name) for name in NETWORK_PARAMETERS}
-        regressor = WindowRegressor(**parameters, random_state=self._seed)
+        return {**parameters, "random_state": self._seed}
+
+    def _make_regressor(self, levels):
+        regressor = WindowRegressor(**self._network_parameters())
         regressor.levels = levels
         regressor.epoch_size = windows_in_epoch(self)
         return regressor

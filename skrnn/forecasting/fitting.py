@@ -81,14 +81,13 @@ class WindowRegressor(RNNRegressor):
                 ) from None
 
     def raw_of_batch(self, windows):
-        """Return the raw outputs for a few windows in one go; rows as of :meth:`raw`."""
+        """Return the raw outputs for a few windows of one length in one go."""
         batch = PackedBatch(windows, np.arange(len(windows)))
         spare = vars(self).setdefault("_spare", [])
         # A workspace is new memory, which costs more than running the network.
         workspace = spare.pop() if spare else Workspace()
         trace = self._network.forward(self._params, batch, workspace)
-        raw = np.empty_like(trace.raw)
-        raw[batch.order] = trace.raw
+        raw = trace.raw.copy()
         spare.append(workspace)
         if not all_finite(raw):
             raise ValueError(f"The network overflows {raw.dtype} in the new rows.")

@@ -444,6 +444,12 @@ class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
             return RegressorMixin.score(self, X, y)
         return score_series(self, self._histories(X))
 
+    @property
+    def weights_(self):
+        """Weights of the network by name, as `RNNRegressor.weights_` has them."""
+        check_is_fitted(self)
+        return self._model.regressor.weights_
+
     # ----------------------------------------------------------------- helpers
 
     def _reads_rows(self):

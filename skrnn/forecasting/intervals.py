@@ -131,17 +131,23 @@ class ConformalErrors:
                 merged[row] = np.where(np.isnan(merged[row]), errors[i], merged[row])
                 is_new[i] = False
         is_new &= np.isfinite(errors).any(axis=(1, 2, 3))
-        gone = min(int(is_new.sum()), len(merged))
-        # The oldest of each series are those furthest from its newest origin.
-        age = _ages(
-            np.concatenate([self.series, series]), np.concatenate([self.positions, positions])
+        everything = replace(
+            self,
+            errors=np.concatenate([merged, errors[is_new]]),
+            series=np.concatenate([self.series, series[is_new]]),
+            positions=np.concatenate([self.positions, positions[is_new]]),
         )
-        kept = np.sort(np.argsort(-age[: len(merged)], kind="stable")[gone:])
+        age = _ages(everything.series, everything.positions)
+        size = max(len(self.errors), _ENOUGH_FOR_SIGNS)
+        return everything.take(np.sort(np.argsort(age, kind="stable")[:size]))
+
+    def take(self, index):
+        """Return the errors of some of the forecasts."""
         return replace(
             self,
-            errors=np.concatenate([merged[kept], errors[is_new]]),
-            series=np.concatenate([self.series[kept], series[is_new]]),
-            positions=np.concatenate([self.positions[kept], positions[is_new]]),
+            errors=self.errors[index],
+            series=self.series[index],
+            positions=self.positions[index],
         )
 
     def draw(self, n, rng):
