@@ -12,6 +12,7 @@ from skrnn.estimators import RNNRegressor
 from skrnn.estimators.callbacks import EpochCallbacks
 from skrnn.estimators.examples import Examples
 from skrnn.forecasting.losses import forecast_loss
+from skrnn.sequences import all_finite
 from skrnn.threads import Threads
 from skrnn.workspace import Workspace
 
