@@ -197,7 +197,7 @@ def worst_step(cost, above=16):
     if not ratios:
         return None
     size = max(ratios, key=ratios.get)
-    return {"units": size, "factor": ratios[size]}
+    return {"units": size, "factor": float(ratios[size])}
 
 
 def growth(plan):

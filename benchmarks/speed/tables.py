@@ -241,6 +241,6 @@ def replaced(text, document):
     Marks of what was not measured keep what they hold.
     """
     for name, block in blocks(document).items():
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", flags=re.DOTALL)
-        text = pattern.sub(lambda found, block=block: f"{found[1]}{block}{found[2]}", text)
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", flags=re.DOTALL)
+        text = pattern.sub(lambda found, block=block: f"{found[1]}{block}\n{found[2]}", text)
     return text
