@@ -227,7 +227,7 @@ class ClassGeneration:
         >>> ids = np.tile([0, 1, 2, 3], 50)
         >>> model = RNNClassifier(16, mode="many_to_many", embedding_dim=4, bptt_steps=10,
         ...                       max_iter=40, random_state=0).fit([ids[:-1]], [ids[1:]])
-        >>> model.generate([0, 1], 5, top_k=1)
+        >>> model.generate([0, 1, 2, 3, 0, 1], 5, top_k=1)
         array([2, 3, 0, 1, 2])
         """
         network = _check_can_generate(self)
