@@ -255,6 +255,16 @@ def test_missing_values_are_inputs():
     assert np.isfinite(model.predict(tail)).all()
 
 
+def test_values_that_begin_late_are_enough():
+    y = np.r_[np.full(30, np.nan), seasonal(8)]
+    X = np.stack(
+        [np.r_[np.full(20, np.nan), seasonal(18)], np.r_[seasonal(12), np.full(26, np.nan)]]
+    )
+    for series in (y, X):
+        model = RNNForecaster(horizon=4, **SMALL).fit(series)
+        assert np.isfinite(model.predict()).all() and np.isfinite(model.predict_interval()).all()
+
+
 def test_missing_targets_are_left_out_of_the_loss():
     y = np.sin(np.arange(80) * 0.7)
     holes = y.copy()

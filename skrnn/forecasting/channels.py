@@ -184,7 +184,7 @@ class Channels:
         if self.plan.scaling != "window":
             return np.full(self.n_targets, FIXED)
         is_bent = np.array([transform.power is not None for transform in self.transforms])
-        is_positive = np.nanmin(z, axis=0) >= 0
+        is_positive = np.where(np.isnan(z), np.inf, z).min(axis=0) >= 0
         kinds = np.where(is_positive, SIZE, np.where(_are_alike(z, offsets), ONE, SPREAD))
         return np.where(is_bent, ONE, kinds)
 

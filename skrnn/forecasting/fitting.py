@@ -83,7 +83,7 @@ class WindowRegressor(RNNRegressor):
 
     def raw_of_batch(self, windows):
         """Return the raw outputs for a few windows of one length in one go."""
-        batch = PackedBatch(windows, np.arange(len(windows)))
+        batch = PackedBatch.of_equal(windows, -(-int(windows.n_rows[0]) // windows.segment))
         spare = vars(self).setdefault("_spare", [])
         # A workspace is new memory, which costs more than running the network.
         workspace = spare.pop() if spare else Workspace()

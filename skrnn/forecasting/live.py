@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -61,8 +61,7 @@ def _correct(raw, middle, filled, ends, spread, unit, target_unit, centre):
                     centre[i, h, k] = filled[ends[i] - 1, k]
 
 
-@dataclass(frozen=True, eq=False)
-class ForecastState:
+class ForecastState(NamedTuple):
     """What a live forecaster remembers of the series it follows; a step leaves it as it is.
 
     Attributes

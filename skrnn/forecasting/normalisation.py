@@ -81,9 +81,9 @@ def fit_transform(kind, values, where):
     ValueError
         If a negative value has no logarithm.
     """
-    if kind is None:
-        return Transform()
     present = values[~np.isnan(values)]
+    if kind is None or present.size == 0:
+        return Transform()
     lowest = present.min()
     if kind == "auto" and lowest <= 0:
         return Transform()
