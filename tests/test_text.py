@@ -64,7 +64,7 @@ PATTERN = CountVectorizer().token_pattern
         {"token_pattern": r"\b\w"},
         {"analyzer": pairs_of_letters},
     ],
-    ids=str,
+    ids=lambda parameters: "-".join(parameters),
 )
 def test_tokens_are_those_that_count_vectorizer_counts(parameters):
     parameters = {"token_pattern": PATTERN} | parameters

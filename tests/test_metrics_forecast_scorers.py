@@ -15,7 +15,9 @@ from skrnn import RNNForecaster, metrics
 pytestmark = pytest.mark.filterwarnings("ignore:On the rows held out")
 
 SMALL = {"hidden_layer_sizes": 4, "max_iter": 3, "lookback": 6, "random_state": 0}
-SCORERS = [getattr(metrics, name) for name in metrics.__all__ if name.startswith("neg_")]
+SCORERS = [
+    scorer for scorer in vars(metrics).values() if isinstance(scorer, metrics.ForecastScorer)
+]
 
 
 def monthly(n=36):
