@@ -211,7 +211,7 @@ def worst_step(cost, above=16):
 def growth(plan):
     """Time of an epoch over N and over T, two decades each, and the exponent of its growth."""
     sizes = (10, 20, 40) if plan.smoke else (100, 200, 500, 1000, 2000, 5000, 10_000)
-    axes = {"n_sequences": {"n_steps": 20}, "n_steps": {"n_sequences": 32}}
+    axes = {"n_sequences": {"n_steps": 50}, "n_steps": {"n_sequences": 32}}
     rows = []
     with plan.race([Contestant(OWN, OWN)]) as race:
         worker = race.workers[OWN]
@@ -219,7 +219,7 @@ def growth(plan):
             for axis, fixed in axes.items():
                 seconds = []
                 for size in sizes:
-                    case = Case(f"{cell}/{size}", cell, n_units=32, **fixed, **{axis: size})
+                    case = Case(f"{cell}/{size}", cell, **fixed, **{axis: size})
                     worker.ask("load", case=case.as_dict())
                     worker.ask("train", times=1)
                     repeats = 1 if size > 2000 else 3
