@@ -14,7 +14,7 @@ LAYERS = (
     {"_jit"},
     {"_math", "_gemm", "_views"},
     {"cells", "sequences", "threads", "workspace"},
-    {"layouts", "params", "losses", "solvers", "sampling", "crf"},
+    {"layouts", "params", "losses", "solvers", "sampling", "crf", "masks", "trace"},
     {"validation", "batching", "pooling", "bptt", "_attention", "output_layouts", "targets"},
     {"preprocessing"},
     {"text", "metrics"},
