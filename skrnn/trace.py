@@ -32,7 +32,7 @@ class Trace:
     """
 
     batch: object
-    masks: DropoutMasks
+    masks: object
     layers: list
     pooled: np.ndarray
     features: np.ndarray
