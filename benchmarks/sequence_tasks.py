@@ -490,7 +490,7 @@ TASKS = (
         with_validation=True,
     ),
     _chunks("chunks", "linear", "LSTM 0.92 to 0.93 (quoted, not checked)"),
-    _chunks("chunks with CRF", "crf", "BiLSTM-CRF 0.9446 (Huang et al. 2015)"),
+    _chunks("chunks with CRF", "crf", "BiLSTM-CRF 0.9446 (Huang et al. 2015; quoted, not checked)"),
     SequenceTask(
         "copying, T=200",
         "nats a step",

@@ -13,7 +13,7 @@ does, and each new character costs one step instead of a window of them.
 
 import numpy as np
 
-from skrnn import RNNClassifier
+from skrnn import RNNClassifier, SequenceTokenizer
 
 TEXT = "This is GeeksforGeeks a software training institute"
 PROMPT = "This is G"
@@ -34,15 +34,11 @@ for _ in range(50):
     text += model.predict([[one_hot[letter] for letter in text[-3:]]])[0]
 print(f"Windows of three characters, {model.score(X, y):.0%} of the next ones right:\n  {text}")
 
-# The whole sentence as one sequence; "." says that it is over.
-better = RNNClassifier(50, mode="many_to_many", max_iter=300, random_state=0)
-better.fit([[one_hot[letter] for letter in TEXT]], [list(TEXT[1:] + ".")])
+# The whole sentence as one sequence, of ids; a line end says that it is over.
+tokenizer = SequenceTokenizer(analyzer="char", lowercase=False).fit([TEXT + "\n"])
+ids = tokenizer.transform([TEXT + "\n"])
+better = RNNClassifier(50, mode="many_to_many", embedding_dim=16, max_iter=300, random_state=0)
+better.fit([ids[0][:-1]], [ids[0][1:]])
 
-state = better.init_state()
-for letter in PROMPT:
-    following, state = better.step(one_hot[letter], state)
-text = PROMPT
-while following[0] != "." and len(text) < 59:
-    text += following[0]
-    following, state = better.step(one_hot[text[-1]], state)
+text = PROMPT + better.generate(PROMPT, 50, tokenizer=tokenizer, top_k=1, stop="\n")
 print(f"One sequence, the state carried along:\n  {text}")

@@ -7,8 +7,6 @@ remembers its views of the vector that was used last.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from skrnn import bptt
@@ -17,75 +15,14 @@ from skrnn.crf_head import CRFHead
 from skrnn.embedding import make_inputs
 from skrnn.heads import SequenceHead, StepHead, scale_rows, share_gradient, side_by_side
 from skrnn.layer import Layer, LayerWeights
+from skrnn.masks import NO_DROPOUT, DropoutMasks
 from skrnn.params import ParameterLayout
+from skrnn.trace import Trace
 from skrnn.workspace import Workspace, aligned
 
+__all__ = ["DIRECTIONS", "NO_DROPOUT", "DropoutMasks", "Network", "NetworkWeights", "Trace"]
+
 DIRECTIONS = ("forward", "backward")
-
-
-@dataclass(frozen=True)
-class DropoutMasks:
-    """Factors by which units are multiplied, one row a sequence; None where nothing is dropped.
-
-    Attributes
-    ----------
-    recurrent : dict of (int, int) to ndarray, or None
-        For each layer and direction, of shape (n, H): applied to what recurrent products read.
-    inputs : list of ndarray, or None
-        For each layer but the first, then for the head: applied to what it reads.
-    """
-
-    recurrent: dict | None = None
-    inputs: list | None = None
-
-    def take(self, index):
-        """Return the masks of some sequences."""
-        if self is NO_DROPOUT:
-            return self
-        recurrent, inputs = self.recurrent, self.inputs
-        if recurrent is not None:
-            recurrent = {key: mask[index] for key, mask in recurrent.items()}
-        if inputs is not None:
-            inputs = [mask[index] for mask in inputs]
-        return DropoutMasks(recurrent, inputs)
-
-
-NO_DROPOUT = DropoutMasks()
-
-
-@dataclass
-class Trace:
-    """What the forward pass of a batch leaves for the backward pass.
-
-    Attributes
-    ----------
-    batch : PackedBatch
-        The sequences.
-    masks : DropoutMasks
-        Dropout, in the batch's order.
-    layers : list of list of Kept
-        For each layer and direction.
-    pooled, features : ndarray of shape (rows, n_features)
-        What the head reads, and what is left of it after dropout; a row a sequence or a step.
-    raw : ndarray of shape (rows, n_outputs)
-        The raw outputs.
-    steps : ndarray of shape (R, n_channels)
-        The steps as they were packed.
-    d_head : tuple of ndarray, or None
-        Gradient of those weights of the head that its loss depends on directly.
-    d_inputs : ndarray of shape (R, n_inputs) or None
-        Loss gradient of what the bottom layer reads, where `backward` needed it.
-    """
-
-    batch: object
-    masks: DropoutMasks
-    layers: list
-    pooled: np.ndarray
-    features: np.ndarray
-    raw: np.ndarray
-    steps: np.ndarray
-    d_head: tuple | None = None
-    d_inputs: np.ndarray | None = None
 
 
 class NetworkWeights:

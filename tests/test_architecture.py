@@ -15,7 +15,7 @@ LAYERS = (
     {"_tiles", "_shared"},
     {"_math", "_gemm", "_views", "_subnormals"},
     {"cells", "sequences", "threads", "workspace", "_drawing"},
-    {"layouts", "params", "losses", "solvers", "sampling", "crf", "plotting"},
+    {"layouts", "params", "losses", "solvers", "sampling", "crf", "plotting", "masks", "trace"},
     {"lazy"},
     {"validation", "batching", "pooling", "bptt", "_attention", "output_layouts", "targets"},
     {"preprocessing"},
