@@ -123,7 +123,7 @@ def make_plan(options):
     if options.smoke:
         tiny = {"n_sequences": 12, "n_steps": 6, "n_units": 5, "batch_size": 4}
         effort = Effort(rounds=2, turn=0.0, budget=0.1)
-        shapes = ("H16", "BI", "VAR")
+        shapes = ("BI", "VAR")
         return replace(plan, changes=tiny, effort=effort, cells=plan.cells[-1:], shapes=shapes)
     return plan
 

@@ -14,18 +14,19 @@ def draw(document, folder):
     matplotlib.use("Agg")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    sections, written = document["sections"], []
+    sections, clock, written = document["sections"], document.get("clock", "wall"), []
     if "grid" in sections:
         rows = [r for r in sections["grid"] if r["operation"] == "train" and _is_size(r["case"])]
         for threads in sorted({row["threads"] for row in rows}):
             chosen = [row for row in rows if row["threads"] == threads]
             name = f"speed_over_units_{threads}_threads.png"
-            written.append(_speeds(chosen, "n_units", "hidden units H", folder / name))
+            used = clock if threads == 1 else "wall"
+            written.append(_speeds(chosen, "n_units", "hidden units H", folder / name, used))
     for axis, name in (("n_sequences", "sequences N"), ("n_steps", "steps T")):
         letter = name[-1]
         rows = [r for r in sections.get("curves", []) if r["case"].split("/")[1][0] == letter]
         if rows:
-            written.append(_speeds(rows, axis, name, folder / f"speed_over_{axis}.png"))
+            written.append(_speeds(rows, axis, name, folder / f"speed_over_{axis}.png", clock))
     if "sweep" in sections:
         written.append(_sweep(sections["sweep"], folder / "sweep_over_units.png"))
     if "threads" in sections:
@@ -41,8 +42,9 @@ def _cells(rows):
     return list(dict.fromkeys(row["case"].split("/")[0] for row in rows))
 
 
-def _speeds(rows, axis, label, path):
+def _speeds(rows, axis, label, path, clock):
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullLocator
 
     cells = _cells(rows)
     figure, axes = plt.subplots(1, len(cells), figsize=(4 * len(cells), 3.4), squeeze=False)
@@ -50,14 +52,17 @@ def _speeds(rows, axis, label, path):
         chosen = [row for row in rows if row["case"].startswith(cell + "/")]
         for peer in PEERS:
             points = [
-                (row["settings"][axis], row["flops"] / median(row["times"][peer]["wall"]) / 1e9)
+                (row["settings"][axis], row["flops"] / median(row["times"][peer][clock]) / 1e9)
                 for row in chosen
-                if "wall" in row["times"].get(peer, {})
+                if clock in row["times"].get(peer, {})
             ]
             if points:
                 width = 2.5 if peer == OWN else 1.2
                 ax.plot(*zip(*points, strict=True), "o-", lw=width, label=PEERS[peer].title)
+        sizes = sorted({row["settings"][axis] for row in chosen})
         ax.set(title=cell, xlabel=label, xscale="log", ylim=(0, None))
+        ax.set_xticks(sizes, map(str, sizes))
+        ax.xaxis.set_minor_locator(NullLocator())
     axes[0][0].set_ylabel("training, GFLOP/s")
     axes[0][0].legend(fontsize="small")
     return _save(figure, path)
