@@ -15,6 +15,7 @@ from __future__ import annotations
 import _thread
 import ctypes
 import threading
+from importlib import import_module
 
 import llvmlite.binding as llvm
 from llvmlite import ir
@@ -23,6 +24,15 @@ from numba.core import types
 from skrnn._jit import compile_for_pointer
 
 _WORD = ctypes.c_ssize_t
+
+
+_SHARED = {}
+
+
+def _find(module, name):
+    """Return a shared function again in another process."""
+    import_module(module)
+    return _SHARED[name]
 
 
 class SharedFunction:
@@ -49,6 +59,11 @@ class SharedFunction:
         self._slot = ctypes.cast(self._stand_in, ctypes.c_void_p)
         self._compiled = None
         llvm.add_symbol(name, ctypes.addressof(self._slot))
+        _SHARED[name] = self
+
+    def __reduce__(self):
+        # Numba pickles a kernel that has no name in a module with all that it refers to.
+        return _find, (self.function.__module__, self.name)
 
     def _first_call(self, *args):
         try:

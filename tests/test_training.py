@@ -4,12 +4,12 @@ import re
 
 import numpy as np
 import pytest
+from sklearn import model_selection
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight
 
 from skrnn import RNNClassifier, RNNRegressor
-from skrnn.estimators import examples
 from skrnn.objective import Objective
 from skrnn.training import History
 
@@ -158,13 +158,13 @@ def test_the_regressor_is_validated_by_r2_on_its_own_scale():
 
 def test_the_split_is_stratified_seeded_and_of_the_given_share(monkeypatch):
     splits = []
-    original = examples.train_test_split
+    original = model_selection.train_test_split
 
     def recorded(*args, **kwargs):
         splits.append(original(*args, **kwargs))
         return splits[-1]
 
-    monkeypatch.setattr(examples, "train_test_split", recorded)
+    monkeypatch.setattr(model_selection, "train_test_split", recorded)
     options = {"early_stopping": True, "validation_fraction": 0.25, "batch_size": 8}
     one = classifier(**options).fit(X, Y)
     assert_same_bits(one, classifier(**options).fit(X, Y))
