@@ -11,6 +11,7 @@ Readers of the last three live here, and :func:`restore_layout`, which puts valu
 layout they came from. Tables are read in :mod:`skrnn.validation`, by scikit-learn's own rules.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,6 +124,10 @@ def plain_input(X):
         return unmasked(X, "X")
     if isinstance(X, (list, tuple)) or issparse(X) or is_pandas(X) or hasattr(X, "columns"):
         return X
+    if isinstance(X, (dict, set, Iterator)):
+        raise TypeError(
+            f"X is a {type(X).__name__}. Pass an array, a list of sequences or a DataFrame."
+        )
     return _to_ndarray(X, "X") if hasattr(X, "__array__") else X
 
 

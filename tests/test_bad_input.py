@@ -134,7 +134,8 @@ BAD_X = {
 WRONG_TYPE_X = {
     "sparse": (sparse.csr_array(np.eye(N)), "[Ss]parse.*dense"),
     "sparse sequence": (ragged(_7=sparse.csr_array(np.eye(2))), "sequence 7.*toarray"),
-    "dict": ({"a": [1.0]}, "number"),
+    "dict": ({"a": [1.0]}, "X is a dict. Pass an array"),
+    "iterator": (iter(np.ones((N, 3))), "Pass an array"),
     "objects": (np.array([[{}, 1.0]] * N, dtype=object), "number"),
 }
 
@@ -225,14 +226,29 @@ def test_before_fit(estimator):
         ([], r"\[8, 0\]"),
         (None, "requires y to be passed"),
         (3, "one target for each"),
-        (np.zeros((N, 2, 2)), "[Dd]imension|dim 3|multilabel|3-d|[Uu]nknown label type"),
+        (np.zeros((N, 2, 2)), "length 2.*mode='many_to_many'.*mode='encoder_decoder'"),
+        ([[0] * (1 + i % 2) for i in range(N)], "length 1.*mode='many_to_many'"),
+        ([Y[: 1 + i % 2] for i in range(N)], "length 1.*mode='many_to_many'"),
         (np.where(Y == 1, np.nan, 0.0), "NaN"),
         (np.where(Y == 1, np.inf, 0.0), "infinity"),
         (Y * 1j, "[Cc]omplex"),
         (sparse.csr_array(np.eye(N)), r"[Ss]parse|multi"),
         ([{}] * N, "label type|number|argument"),
     ],
-    ids=["short", "empty", "None", "scalar", "3-D", "NaN", "inf", "complex", "sparse", "dicts"],
+    ids=[
+        "short",
+        "empty",
+        "None",
+        "scalar",
+        "3-D",
+        "ragged lists",
+        "ragged",
+        "NaN",
+        "inf",
+        "complex",
+        "sparse",
+        "dicts",
+    ],
 )
 def test_bad_targets(y, match):
     if sparse.issparse(y):
@@ -247,6 +263,8 @@ def test_bad_classes():
     refuses_fit(good_array(), np.linspace(0, 1, N), "[Cc]ontinuous", estimators=[RNNClassifier])
     columns = np.column_stack([np.arange(N), np.arange(N)])
     refuses_fit(good_array(), columns, "MultiOutputClassifier", estimators=[RNNClassifier])
+    missing = ["a", "b", None, "a"] * 2
+    refuses_fit(good_array(), missing, r"y\[2\] is None", estimators=[RNNClassifier])
     mixed = np.array([0, "a"] * 4, dtype=object)
     refuses_fit(
         good_array(), mixed, "mix|unknown|not supported|Unknown", error=(ValueError, TypeError),

@@ -519,7 +519,7 @@ def test_bad_input_is_a_value_error(X, match):
         ([np.ones((3, 3)), sparse.csr_array(np.eye(3))], "Sparse data was passed as sequence 1"),
         (np.array([[{"a": 1}, 1.0]], dtype=object), "argument must be .* string.* number"),
         ([[1.0, {}], [2.0, 3.0]], r"index \(0, 1\)"),
-        ({"a": [1, 2]}, "number"),
+        ({"a": [1, 2]}, "X is a dict"),
         (np.matrix([[1.0, 2.0]]), "np.matrix is not supported"),
     ],
 )

@@ -22,6 +22,13 @@ def _balance(column, weight):
     return factors[places]
 
 
+def _refuse_none(y):
+    if y.ndim == 1 and y.dtype == object:
+        missing = np.flatnonzero([label is None for label in y])
+        if missing.size:
+            raise ValueError(f"y[{missing[0]}] is None. Leave out sequences without a class.")
+
+
 class Labels:
     """Mixin: the targets of a classifier."""
 
@@ -35,6 +42,7 @@ class Labels:
             self._check_head()
         if not issparse(y):
             assert_all_finite(np.asarray(y), input_name="y")
+            _refuse_none(np.asarray(y))
         with np.errstate(invalid="ignore"):  # scikit-learn casts numbers that are too large for int
             check_classification_targets(y)
             kind = type_of_target(y)

@@ -37,6 +37,23 @@ def _is_line(values):
     return not is_frame(values) and all(is_scalar(value) for value in values)
 
 
+def _refuse_sequences(y):
+    """Raise if y holds a sequence of targets for each sequence, of which one alone is asked."""
+    if is_pandas(y) or isinstance(y, np.ndarray):
+        y = np.asarray(y)
+        are_sequences = y.ndim > 2 or (y.ndim == 1 and y.dtype == object and not _is_line(y))
+    else:
+        elements = y if isinstance(y, (list, tuple)) else ()
+        are_sequences = len({len(own) for own in elements if not is_scalar(own)}) > 1
+    if are_sequences:
+        raise ValueError(
+            "mode='many_to_one' takes one target for each sequence, but y holds a sequence of "
+            f"them, the first of length {len(y[0])}. If there is a target for each step of X, set "
+            "mode='many_to_many'; if the targets are sequences of a length of their own, "
+            "mode='encoder_decoder'."
+        )
+
+
 class ManyToOne:
     """One output for each sequence."""
 
@@ -138,6 +155,7 @@ class ManyToOne:
             Where the rows of each sequence begin, and the end.
         """
         check_target_length(sequences, y, X)
+        _refuse_sequences(y)
         rows = estimator._check_y(y, reset=reset)
         return rows, np.zeros(len(rows), dtype=bool), self.row_offsets(sequences)
 
