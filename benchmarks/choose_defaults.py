@@ -45,6 +45,7 @@ CANDIDATES = {
     "cosine from 0.003": {"learning_rate_init": 0.003},
     "one_cycle up to 0.01": {"learning_rate": "one_cycle"},
     "100 epochs": {"max_iter": 100},
+    "batches of up to 16": {"batch_size": 16},
     "batches of up to 200": {"batch_size": 200},
     "pooling mean": {"pooling": "mean"},
     "max_grad_norm 5": {"max_grad_norm": 5.0},

@@ -100,6 +100,26 @@ def longest_first(lengths):
     return np.argsort(-lengths, kind="stable")
 
 
+def even_batches(order, size):
+    """Cut an epoch into as few batches as `size` allows, none larger than another by more than one.
+
+    A last batch of a few sequences would move the weights as far as any other, on little evidence.
+
+    Parameters
+    ----------
+    order : ndarray of int64 of shape (n,)
+        The sequences.
+    size : int
+        How many of them a batch has at most.
+
+    Returns
+    -------
+    batches : list of ndarray of int64
+        All of `order`, cut.
+    """
+    return np.array_split(order, -(-order.size // size))
+
+
 class PackedBatch:
     """Some sequences in the order and layout that the kernels read.
 

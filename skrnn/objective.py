@@ -6,7 +6,7 @@ import numpy as np
 
 from skrnn import bptt, inference
 from skrnn._jit import jit
-from skrnn.batching import PackedBatch, longest_first
+from skrnn.batching import PackedBatch, even_batches, longest_first
 from skrnn.embedding import SparseGradient
 from skrnn.network import NO_DROPOUT, DropoutMasks, NetworkWeights
 from skrnn.solvers import gradient_parts
@@ -231,14 +231,14 @@ class Objective:
         order : ndarray of int64
             All numbers below the length of the objective, in any order.
         size : int
-            How many of them make a batch.
+            How many of them a batch has at most.
 
         Returns
         -------
         batches : list of ndarray of int64
             The sequences of each batch.
         """
-        return inference.cut(order, size)
+        return even_batches(order, size)
 
     def _pieces(self, indices, lengths):
         """Cut a batch into pieces that are run at a time."""

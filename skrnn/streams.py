@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from skrnn.inference import cut
+from skrnn.batching import even_batches
 from skrnn.objective import Objective
 from skrnn.sequences import Sequences
 
@@ -104,7 +104,7 @@ class StreamObjective(Objective):
     def batches(self, order, size):
         """Return the stretches of each batch: of some streams the first, then the second, ..."""
         batches = []
-        for streams in cut(order, size):
+        for streams in even_batches(order, size):
             for number in range(self.n_stretches[streams].max()):
                 alive = streams[self.n_stretches[streams] > number]
                 batches.append(self.first_stretch[alive] + number)

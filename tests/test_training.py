@@ -4,12 +4,15 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn import model_selection
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight
 
 from skrnn import RNNClassifier, RNNRegressor
+from skrnn.batching import even_batches
 from skrnn.objective import Objective
 from skrnn.training import History
 
@@ -488,3 +491,14 @@ def test_held_out_targets_do_not_show_in_the_scale():
     # The outlier is in the training part of some splits and in the held-out part of others.
     assert max(scales)[0] > 2 * min(scales)[0]
     assert model._target_scale[0] < 2 * np.std(y)
+
+
+@given(n=st.integers(1, 300), size=st.integers(1, 310))
+def test_batches_are_as_few_and_as_even_as_can_be(n, size):
+    order = np.random.default_rng(n).permutation(n)
+    batches = even_batches(order, size)
+    sizes = [batch.size for batch in batches]
+    np.testing.assert_array_equal(np.concatenate(batches), order)
+    assert len(sizes) == -(-n // size)
+    assert max(sizes) <= size
+    assert max(sizes) - min(sizes) <= 1

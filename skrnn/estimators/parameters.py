@@ -111,8 +111,9 @@ _TRAINING = """\
         Strength of the L2 penalty on weights (not biases), divided by the size of a batch times the
         mean sample weight (in `partial_fit` by the size alone) when added to the loss.
     batch_size : int or "auto", default="auto"
-        Sequences in a batch. ``"auto"`` is an eighth of the training sequences, at least 32 and
-        at most 64, and all of them if they are fewer than that.
+        Sequences in a batch, at most: those of an epoch are spread evenly over as few batches as
+        this allows. ``"auto"`` is an eighth of the training sequences, at least 32 and at most 64,
+        and all of them if they are fewer than that.
     learning_rate : {"constant", "invscaling", "adaptive", "cosine", "one_cycle"}, \
 default="cosine"
         How the step size develops. ``"cosine"`` falls from `learning_rate_init` to zero along half
