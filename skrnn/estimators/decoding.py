@@ -10,11 +10,12 @@ from __future__ import annotations
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skrnn import inference
 from skrnn.encoder_decoder import EncoderDecoder
 from skrnn.estimators.tokens import read_inputs
+from skrnn.estimators.weighing import weights_of_outputs
 from skrnn.layouts import frame_ids, layout_of, plain_input
 from skrnn.output_layouts import read_outputs
 from skrnn.search import encode_all
@@ -65,14 +66,8 @@ class EncoderDecoderMode:
         return rows, np.zeros(len(rows), dtype=bool), offsets
 
     def read_weights(self, sample_weight, sequences, X, row_offsets):
-        """Return the weight of each step: that of its sequence."""
-        weight = _check_sample_weight(
-            sample_weight,
-            np.empty((len(sequences), 1)),
-            dtype=np.float64,
-            ensure_non_negative=True,
-        )
-        return np.repeat(weight, np.diff(row_offsets))
+        """Return the weight of each step of y; one for a sequence is that of all its steps."""
+        return weights_of_outputs(sample_weight, row_offsets)
 
     def strata(self, estimator, y, n_held_out):
         """Return None: a sequence has many labels."""

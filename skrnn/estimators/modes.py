@@ -7,11 +7,12 @@ mean, classes or numbers, is the estimator's business.
 from __future__ import annotations
 
 import numpy as np
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from skrnn import inference
 from skrnn.estimators.decoding import EncoderDecoderMode, OneToManyMode
 from skrnn.estimators.tokens import read_inputs
+from skrnn.estimators.weighing import checked_weights, is_frame, is_line, weights_of_steps
 from skrnn.layouts import frame_ids, is_scalar, plain_input
 from skrnn.network import Network
 from skrnn.objective import Dropout, Objective
@@ -21,27 +22,11 @@ from skrnn.targets import ignored_steps, names_of, read_steps, restore_steps
 from skrnn.validation import check_target_length
 
 
-def _checked_weight(sample_weight, n_rows):
-    return _check_sample_weight(
-        sample_weight, np.empty((n_rows, 1)), dtype=np.float64, ensure_non_negative=True
-    )
-
-
-def is_frame(values):
-    """Tell whether values are a Series or frame with a (sequence, time) index."""
-    return is_pandas(values) and values.index.nlevels > 1
-
-
-def _is_line(values):
-    """Tell whether values are one number for each sequence."""
-    return not is_frame(values) and all(is_scalar(value) for value in values)
-
-
 def _refuse_sequences(y):
     """Raise if y holds a sequence of targets for each sequence, of which one alone is asked."""
     if is_pandas(y) or isinstance(y, np.ndarray):
         y = np.asarray(y)
-        are_sequences = y.ndim > 2 or (y.ndim == 1 and y.dtype == object and not _is_line(y))
+        are_sequences = y.ndim > 2 or (y.ndim == 1 and y.dtype == object and not is_line(y))
     else:
         elements = y if isinstance(y, (list, tuple)) else ()
         are_sequences = len({len(own) for own in elements if not is_scalar(own)}) > 1
@@ -161,7 +146,7 @@ class ManyToOne:
 
     def read_weights(self, sample_weight, sequences, X, row_offsets):
         """Return the weight of each row, float64."""
-        return _checked_weight(sample_weight, len(sequences))
+        return checked_weights(sample_weight, len(sequences))
 
     def strata(self, estimator, y, n_held_out):
         """Return the groups that a validation split keeps in proportion, or None."""
@@ -215,15 +200,7 @@ class ManyToMany(ManyToOne):
 
     def read_weights(self, sample_weight, sequences, X, row_offsets):
         """Return the weight of each step; one for a sequence is that of all its steps."""
-        sample_weight = plain_input(sample_weight)
-        if sample_weight is None:
-            return np.ones(len(sequences.values))
-        if np.isscalar(sample_weight) or _is_line(sample_weight):
-            weight = _checked_weight(sample_weight, len(sequences))
-            return np.repeat(weight, sequences.lengths)
-        rows = read_steps(sample_weight, sequences, X, name="sample_weight")
-        rows = rows[:, 0] if rows.ndim == 2 and rows.shape[1] == 1 else rows
-        return _checked_weight(rows.astype(np.float64), len(sequences.values))
+        return weights_of_steps(sample_weight, sequences, X)
 
     def strata(self, estimator, y, n_held_out):
         """Return None: a sequence has many targets."""

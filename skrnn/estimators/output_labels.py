@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from numbers import Integral
 
 import numpy as np
@@ -112,11 +113,14 @@ class OutputLabels:
         return [self.classes_[codes] for codes in made]
 
     def _score_outputs(self, made, y, offsets, weight):
-        """Return the share of steps that are right; of unequal lengths the longer counts."""
+        """Return the share of steps that are right; of unequal lengths the longer counts.
+
+        A step beyond the end of the true output has the mean weight of those before.
+        """
         right = total = 0.0
-        for i, said in enumerate(self._said(made)):
-            true = y[offsets[i] : offsets[i + 1]]
+        for said, span in zip(self._said(made), pairwise(offsets), strict=True):
+            true, own = y[slice(*span)], weight[slice(*span)]
             n_both = min(said.size, true.size)
-            right += weight[offsets[i]] * np.count_nonzero(said[:n_both] == true[:n_both])
-            total += weight[offsets[i]] * max(said.size, true.size)
+            right += own[:n_both][said[:n_both] == true[:n_both]].sum()
+            total += own.sum() + own.mean() * max(0, said.size - true.size)
         return float(right / total)
