@@ -166,7 +166,8 @@ def _check_ids(sequences, channel, n_ids):
     if value != np.floor(value) or value < 0:
         raise ValueError(
             f"{place} is {value:g}, but ids are whole numbers from 0. If the channel holds values, "
-            "name only the channels of ids, as in embedding_dim={0: 64}."
+            "name only the channels of ids, as in embedding_dim={0: 64}. If it fills up shorter "
+            f"sequences, take it off: skrnn.strip_padding(X, padding_id={value:g})."
         )
     raise ValueError(
         f"{place} is the id {value:.0f}, which is not in the vocabulary of {n_ids} ids, 0 to "
