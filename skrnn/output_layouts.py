@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from skrnn.layouts import frame_order, is_scalar
-from skrnn.sequences import is_pandas, label, lengths_to_offsets, unmasked
+from skrnn.sequences import (
+    is_pandas,
+    joined_labels,
+    label,
+    labels_of,
+    lengths_to_offsets,
+    unmasked,
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,7 @@ array-like of shape (T_i,) or (T_i, K), or Series or DataFrame with a (sequence,
     arrays = [_read_sequence(own, i, name) for i, own in enumerate(y)]
     _check_alike(arrays, name)
     layout = OutputLayout(container, is_text, None, arrays[0].ndim == 2)
-    return np.concatenate(arrays), lengths_to_offsets([len(own) for own in arrays]), layout
+    return joined_labels(arrays), lengths_to_offsets([len(own) for own in arrays]), layout
 
 
 def _read_array(y, name):
@@ -137,7 +144,7 @@ def _read_sequence(own, i, name):
             "one label or number a sequence use mode='many_to_one'."
         )
     try:
-        array = np.asarray(own)
+        array = labels_of(own)
     except ValueError as error:
         raise ValueError(
             f"{name} of sequence {i} is ragged in itself: its steps are of unequal size."
@@ -156,17 +163,20 @@ def _read_sequence(own, i, name):
 
 
 def _check_alike(arrays, name):
-    def kind(array):
-        return "number" if array.dtype.kind in "iufb" else array.dtype.kind
-
     for i, array in enumerate(arrays):
         if array.shape[1:] != arrays[0].shape[1:]:
             raise ValueError(
                 f"{name} of sequence {i} has shape {array.shape}, but that of sequence 0 has shape "
                 f"{arrays[0].shape}: all need one value a step, or the same columns."
             )
-        if kind(array) != kind(arrays[0]):
+        if array.dtype == object:
+            _refuse_none(array, i, name)
+
+
+def _refuse_none(array, i, name):
+    for step, value in enumerate(array):
+        if value is None:
             raise ValueError(
-                f"{name} of sequence {i} holds {label(array.flat[0])}, but that of sequence 0 "
-                f"holds {label(arrays[0].flat[0])}: labels are all numbers or all strings."
+                f"{name} holds None in sequence {i}, step {step}, but an output has a label or "
+                "number at every step. A step of sample_weight 0 is not taught."
             )

@@ -357,11 +357,36 @@ def test_bad_outputs_are_named():
     refuse(r"2 columns at each step.*RNNRegressor", classifier(), ONE_HOT, np.zeros((80, 3, 2)))
     broken = [RAGGED[0], np.array([1.0, np.nan]), *RAGGED[2:]]
     refuse("nan in sequence 1, step 1", regressor(), ONE_HOT, broken)
+    refuse("holds 'a' in sequence 0.*numbers", regressor(), ONE_HOT, ["ab"] * 80)
+    words = [["a", "b"]] * 79
+    refuse("None in sequence 79, step 1", classifier(), ONE_HOT, [*words, ["a", None]])
+    refuse("y holds 3 in sequence 79, step 1, but 'a' in sequence 0, step 0",
+           classifier(), ONE_HOT, [*words, ["a", 3]])  # fmt: skip
     uneven = [RAGGED[0], np.ones((2, 2)), *RAGGED[2:]]
     refuse(r"sequence 1 has shape \(2, 2\)", regressor(), ONE_HOT, uneven)
 
 
+def test_outputs_in_another_order_than_the_sequences():
+    index = pd.MultiIndex.from_tuples([(f"w{i}", t) for i in (3, 1, 2) for t in range(2)])
+    X = pd.DataFrame({"x": np.arange(6.0)}, index=index)
+    y = pd.Series(list("aabbab"), index=index)
+    model = classifier().fit(X, y)
+    turned = y.sort_index()
+    refuse("number 0 is 'w1' in y, but 'w3' in X", classifier(), X, turned)
+    with pytest.raises(ValueError, match="number 0 is 'w1' in y"):
+        model.score(X, turned)
+    refuse("number 2 is missing in y, but 'w2' in X", classifier(), X, y[:4])
+    words = pd.Series(["ab", "b", "a"], index=["w3", "w1", "w2"])
+    assert len(model.fit(X, words).predict(X)) == 3
+    refuse("target 0 is indexed 'w1', but sequence 0 of X is 'w3'", classifier(), X,
+           words.sort_index())  # fmt: skip
+
+
 def test_parameters_that_do_not_fit_the_mode():
+    refuse("ignore_label='x'.*sample_weight 0", classifier(ignore_label="x"), ONE_HOT, MIRRORED)
+    fitted = classifier().fit(ONE_HOT, MIRRORED).set_params(beam_width=0)
+    with pytest.raises(ValueError, match="beam_width must be an integer of at least 1, got 0"):
+        fitted.predict(ONE_HOT)
     refuse("attention='additive'.*mode='one_to_many' has none",
            classifier(mode="one_to_many", attention="additive"), VECTORS, NAMES)  # fmt: skip
     refuse("attention='additive'.*mode='many_to_one'",

@@ -468,7 +468,7 @@ def test_partial_fit_warm_start_and_pickle():
     np.testing.assert_array_equal(
         rows_of(revived.predict_proba(X)), rows_of(model.predict_proba(X))
     )
-    with pytest.raises(ValueError, match="classes that were not there before: \\[7\\]"):
+    with pytest.raises(ValueError, match="y holds 7 in sequence 0, step 0, a label that was not"):
         model.partial_fit(X[:1], [np.full(len(X[0]), 7)])
     warm = RNNClassifier(8, **MANY, warm_start=True, max_iter=3, random_state=0).fit(X, y)
     before = warm.loss_
@@ -551,6 +551,37 @@ def test_targets_that_do_not_fit(change, message):
         model.fit(X, change(y))
     with pytest.raises(ValueError, match=message):
         clone(model).fit(X, y).score(X, change(y))
+
+
+def test_labels_that_are_missing_or_of_another_kind():
+    """Strings beside NaN, None and numbers in plain lists, which NumPy would make strings."""
+    X = ragged()
+    y = [["abc"[k] for k in part] for part in classes_of(X)]
+    expected = RNNClassifier(**SMALL, ignore_label="?")
+    known = RNNClassifier(**SMALL)
+    for missing in (float("nan"), None):
+        y[3][1], y[0][0] = missing, missing
+        marked = [["?" if v is missing else v for v in part] for part in y]
+        np.testing.assert_array_equal(known.fit(X, y)._params, expected.fit(X, marked)._params)
+        assert known.classes_.tolist() == ["a", "b", "c"]
+    y[4][1] = 2
+    with pytest.raises(ValueError, match=r"y holds 2 in sequence 4, step 1, but '[abc]' in seq"):
+        known.fit(X, y)
+    y[4] = [0, 1]
+    with pytest.raises(ValueError, match=r"y holds 0 in sequence 4, step 0.*all strings or all"):
+        known.fit(X, y)
+
+
+def test_targets_that_nearly_fit_get_a_hint():
+    X = ragged()
+    y = classes_of(X)
+    model = RNNClassifier(**SMALL)
+    with pytest.raises(ValueError, match="as many as all steps: give each sequence its own part"):
+        model.fit(X, np.concatenate(y))
+    with pytest.raises(ValueError, match="rows of X: pass y as a Series with its index"):
+        model.fit(long_frame(X), np.concatenate(y))
+    with pytest.raises(ValueError, match=r"pass list\(text\)"):
+        model.fit(X, ["a" * len(x) for x in X])
 
 
 def test_weights_that_do_not_fit():

@@ -22,6 +22,7 @@ from skrnn.search import encode_all
 from skrnn.sequences import Sequences, is_pandas
 from skrnn.teaching import PairDropout, TeachingObjective, mean_loss, run_given
 from skrnn.threads import Threads
+from skrnn.validation import check_target_order
 
 
 class EncoderDecoderMode:
@@ -61,6 +62,7 @@ class EncoderDecoderMode:
         row_offsets : ndarray of int64 of shape (n + 1,)
             Where the steps of each sequence begin.
         """
+        check_target_order(X, y)
         rows, offsets, layout = read_outputs(y, len(sequences))
         rows = estimator._check_outputs(rows, offsets, layout, reset=reset)
         return rows, np.zeros(len(rows), dtype=bool), offsets

@@ -18,7 +18,7 @@ from skrnn.network import Network
 from skrnn.objective import Dropout, Objective
 from skrnn.sequences import is_pandas
 from skrnn.streams import StreamObjective
-from skrnn.targets import ignored_steps, names_of, read_steps, restore_steps
+from skrnn.targets import ignored_steps, names_of, read_steps, refuse_mixed, restore_steps
 from skrnn.validation import check_target_length
 
 
@@ -185,8 +185,12 @@ class ManyToMany(ManyToOne):
         y = plain_input(y)
         rows = read_steps(y, sequences, X, ignore_label=ignore_label)
         ignored = ignored_steps(rows, sequences, ignore_label)
-        kept = rows[~ignored]
+        kept, places = rows[~ignored], np.flatnonzero(~ignored)
+        if kept.ndim == 1:
+            refuse_mixed(kept, places, sequences.offsets)
         kept = np.array(kept.tolist()) if kept.dtype == object else kept
+        if not reset:
+            estimator._refuse_unseen(kept, places, sequences.offsets)
         checked = estimator._check_y(kept, reset=reset)
         if reset:
             estimator._target_names = names_of(y)
