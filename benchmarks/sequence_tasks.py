@@ -258,15 +258,9 @@ def _chunks(name, head, published):
 def _shakespeare(seed):
     train, test = data.characters()
     held_out = int(0.975 * len(train))
-    return [data.Split(*(_streams(part) for part in (train[:held_out], train[held_out:], test)))]
-
-
-def _streams(text, n_steps=data.CHARACTERS_OF_A_STREAM):
-    """Cut a text into pieces; at each character the next is to be told."""
-    X = [text[i : i + n_steps] for i in range(0, len(text) - 1, n_steps)]
-    y = [list(text[i + 1 : i + 1 + n_steps]) for i in range(0, len(text) - 1, n_steps)]
-    X[-1] = X[-1][: len(y[-1])]
-    return X, y
+    parts = (train[:held_out], train[held_out:], test)
+    # Each part is one sequence, at whose every character the next is to be told.
+    return [data.Split(*(([part[:-1]], [list(part[1:])]) for part in parts))]
 
 
 def _characters_model(settings, seed, split):
@@ -277,17 +271,14 @@ def _characters_model(settings, seed, split):
 
 
 def _characters_score(estimator, X, y):
-    # As one text, whose state is carried from its first character to its last.
-    whole = ["".join(X)], [[letter for piece in y for letter in piece]]
-    return step_log_loss(whole[1], estimator.predict_proba(whole[0]), labels=estimator.classes_)
+    return step_log_loss(y, estimator.predict_proba(X), labels=estimator.classes_)
 
 
 def _characters_in_torch(settings, seed, train, test):
-    from torch_sequences import Model
+    from torch_sequences import Model, StreamTraining
 
     tokenizer = SequenceTokenizer(analyzer="char", lowercase=False)
     ids = tokenizer.fit_transform(train[0])
-    codes = tokenizer.transform(["".join(piece) for piece in train[1]])
     model = Model(
         cell=settings["cell"],
         n_units=settings["hidden_layer_sizes"],
@@ -296,13 +287,19 @@ def _characters_in_torch(settings, seed, train, test):
         embedding_dim=settings["embedding_dim"],
         dropout=settings["dropout"],
         batch_size=settings["batch_size"],
+        n_steps=settings["bptt_steps"],
         n_epochs=settings["max_iter"],
         learning_rate=settings["learning_rate_init"],
     )
-    training = _train_torch(model, ids, codes, seed)
-    whole = tokenizer.transform(["".join(test[0])])
-    answer = tokenizer.transform(["".join(letter for piece in test[1] for letter in piece)])
-    return step_log_loss(answer, training.predict_proba(whole)), training.seconds
+    training = StreamTraining(model, ids, [_coded(tokenizer, train[1])], seed)
+    for _ in range(model.n_epochs):
+        training.run_epoch()
+    proba = training.predict_proba(tokenizer.transform(test[0]))
+    return step_log_loss([_coded(tokenizer, test[1])], proba), training.seconds
+
+
+def _coded(tokenizer, y):
+    return tokenizer.transform(["".join(y[0])])[0]
 
 
 # Memory -------------------------------------------------------------------------------------------
