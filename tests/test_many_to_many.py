@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+from dataclasses import replace
 
 import networks
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skrnn import RNNClassifier, RNNRegressor, inference, torch_layout
+from skrnn.cells import GRU
 from skrnn.losses import classification_loss, regression_loss
 from skrnn.network import DropoutMasks, Network
 from skrnn.objective import Objective
@@ -417,6 +419,18 @@ def test_it_learns_what_needs_memory():
     assert model.loss_ < 0.2
     sums = [x.cumsum(axis=0)[:, 0] for x in X]
     assert RNNRegressor(16, **MANY, max_iter=80, random_state=0).fit(X, sums).score(X, sums) > 0.97
+
+
+def test_fresh_units_remember_no_longer_than_most_steps_need():
+    X = np.zeros((4, 50, 1))
+    options = {"learning_rate_init": 1e-9, "max_iter": 1, "alpha": 0.0, "random_state": 0}
+    model = RNNClassifier(64, **options).fit(X, [0, 1, 0, 1])
+    assert model.weights_["layer_0.forward.b_xz"].max() > 3
+    model.set_params(mode="many_to_many").fit(X, np.arange(200).reshape(4, 50) % 2)
+    np.testing.assert_allclose(model.weights_["layer_0.forward.b_xz"], 0, atol=1e-6)
+    long = replace(GRU, initial_bias={"z": 5.0})
+    model.set_params(cell=long).fit(X, np.arange(200).reshape(4, 50) % 2)
+    np.testing.assert_allclose(model.weights_["layer_0.forward.b_xz"], 5, atol=1e-6)
 
 
 def test_several_labels_a_step():

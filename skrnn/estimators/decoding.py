@@ -29,6 +29,7 @@ class EncoderDecoderMode:
     """A sequence out for each sequence in."""
 
     decodes = True
+    longest_memory = np.inf
     network_class = EncoderDecoder
 
     # ------------------------------------------------------------------ data

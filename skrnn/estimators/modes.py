@@ -46,6 +46,8 @@ class ManyToOne:
     reads_lazily = True
     # Whether outputs are sequences of their own length.
     decodes = False
+    # Steps over which fresh memory gates are to remember, if sequences are that long.
+    longest_memory = np.inf
     network_class = Network
 
     def read_inputs(self, estimator, X, *, reset, dtype=None):
@@ -170,6 +172,8 @@ class ManyToMany(ManyToOne):
     """One output for each step."""
 
     reads_lazily = False
+    # The near past decides most outputs: longer memory made tags, music and text slower to learn.
+    longest_memory = 2
 
     def pooling(self, estimator):
         """Return None: each step is read by itself."""

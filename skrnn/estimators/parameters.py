@@ -55,7 +55,9 @@ _NETWORK = """\
     hidden_layer_sizes : int or tuple of int, default=(64,)
         Units of each recurrent layer, the first layer first; per direction if `bidirectional`.
     cell : {"gru", "lstm", "rnn"} or Cell, default="gru"
-        The recurrent cell, by name or a :class:`~skrnn.cells.Cell` of one's own.
+        The recurrent cell, by name or a :class:`~skrnn.cells.Cell` of one's own. The GRU begins
+        with memories of all lengths up to the longest sequence, but with ``mode="many_to_many"``
+        with short ones; :class:`~skrnn.cells.Cell` tells how to lengthen them.
     mode : {"many_to_one", "many_to_many", "one_to_many", "encoder_decoder"}, \
 default="many_to_one"
         How outputs stand to inputs: ``"many_to_one"`` gives each sequence one, ``"many_to_many"``
