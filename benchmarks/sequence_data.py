@@ -15,7 +15,6 @@ from datasets import data_folder
 from sklearn.model_selection import train_test_split
 
 SPLIT_SEED = 0
-CHARACTERS_OF_A_STREAM = 1000
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def _tagged_sentences(name):
 
 
 def characters():
-    """Tiny Shakespeare: the first 95 % for training, half of the rest for validation."""
+    """Tiny Shakespeare: the first 95 % to learn from, the rest for the test."""
     with gzip.open(data_folder() / "text" / "tinyshakespeare.txt.gz", "rt") as file:
         text = file.read()
     held_out = int(0.95 * len(text))

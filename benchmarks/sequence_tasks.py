@@ -5,7 +5,7 @@ The settings of a row are few and fixed beforehand; the validation part chooses 
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import sequence_data as data
@@ -16,6 +16,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 
 from skrnn import RNNClassifier, SequenceTokenizer
+from skrnn.cells import GRU
 from skrnn.metrics import (
     bleu_score,
     exact_match_score,
@@ -258,15 +259,9 @@ def _chunks(name, head, published):
 def _shakespeare(seed):
     train, test = data.characters()
     held_out = int(0.975 * len(train))
-    return [data.Split(*(_streams(part) for part in (train[:held_out], train[held_out:], test)))]
-
-
-def _streams(text, n_steps=data.CHARACTERS_OF_A_STREAM):
-    """Cut a text into pieces; at each character the next is to be told."""
-    X = [text[i : i + n_steps] for i in range(0, len(text) - 1, n_steps)]
-    y = [list(text[i + 1 : i + 1 + n_steps]) for i in range(0, len(text) - 1, n_steps)]
-    X[-1] = X[-1][: len(y[-1])]
-    return X, y
+    parts = (train[:held_out], train[held_out:], test)
+    # Each part is one sequence, at whose every character the next is to be told.
+    return [data.Split(*(([part[:-1]], [list(part[1:])]) for part in parts))]
 
 
 def _characters_model(settings, seed, split):
@@ -277,17 +272,14 @@ def _characters_model(settings, seed, split):
 
 
 def _characters_score(estimator, X, y):
-    # As one text, whose state is carried from its first character to its last.
-    whole = ["".join(X)], [[letter for piece in y for letter in piece]]
-    return step_log_loss(whole[1], estimator.predict_proba(whole[0]), labels=estimator.classes_)
+    return step_log_loss(y, estimator.predict_proba(X), labels=estimator.classes_)
 
 
 def _characters_in_torch(settings, seed, train, test):
-    from torch_sequences import Model
+    from torch_sequences import Model, StreamTraining
 
     tokenizer = SequenceTokenizer(analyzer="char", lowercase=False)
     ids = tokenizer.fit_transform(train[0])
-    codes = tokenizer.transform(["".join(piece) for piece in train[1]])
     model = Model(
         cell=settings["cell"],
         n_units=settings["hidden_layer_sizes"],
@@ -296,20 +288,29 @@ def _characters_in_torch(settings, seed, train, test):
         embedding_dim=settings["embedding_dim"],
         dropout=settings["dropout"],
         batch_size=settings["batch_size"],
+        n_steps=settings["bptt_steps"],
         n_epochs=settings["max_iter"],
         learning_rate=settings["learning_rate_init"],
     )
-    training = _train_torch(model, ids, codes, seed)
-    whole = tokenizer.transform(["".join(test[0])])
-    answer = tokenizer.transform(["".join(letter for piece in test[1] for letter in piece)])
-    return step_log_loss(answer, training.predict_proba(whole)), training.seconds
+    training = StreamTraining(model, ids, [_coded(tokenizer, train[1])], seed)
+    for _ in range(model.n_epochs):
+        training.run_epoch()
+    proba = training.predict_proba(tokenizer.transform(test[0]))
+    return step_log_loss([_coded(tokenizer, test[1])], proba), training.seconds
+
+
+def _coded(tokenizer, y):
+    return tokenizer.transform(["".join(y[0])])[0]
 
 
 # Memory -------------------------------------------------------------------------------------------
 
 
 def _copying_model(settings, seed, split):
-    return RNNClassifier(mode="many_to_many", random_state=seed, **settings)
+    """Return a GRU whose memory is long to begin with."""
+    settings = dict(settings)
+    cell = replace(GRU, initial_bias={"z": settings.pop("update_gate_bias")})
+    return RNNClassifier(mode="many_to_many", cell=cell, random_state=seed, **settings)
 
 
 def _steps_score(estimator, X, y):
@@ -500,12 +501,12 @@ TASKS = (
         _steps_score,
         (
             {
-                "cell": "gru",
+                "update_gate_bias": 5.0,
                 "hidden_layer_sizes": 100,
-                "learning_rate_init": 0.003,
-                "batch_size": 32,
+                "learning_rate_init": 0.01,
+                "batch_size": 16,
                 "alpha": 0.0,
-                "max_iter": 10,
+                "max_iter": 20,
             },
         ),
         goals=(0.05, 0.005),
@@ -523,9 +524,9 @@ TASKS = (
         (
             {
                 "cell": "gru",
-                "hidden_layer_sizes": 64,
-                "attention": "additive",
-                "dropout": 0.2,
+                "hidden_layer_sizes": 96,
+                "bidirectional": True,
+                "dropout": 0.4,
                 "learning_rate_init": 0.01,
                 "batch_size": 32,
                 "max_iter": 60,
@@ -592,6 +593,6 @@ SMOKE_TASKS = (
         lambda seed: [data.copying(400, 100, 10, seed)],
         _copying_model,
         _steps_score,
-        ({"hidden_layer_sizes": 32, "max_iter": 10},),
+        ({"update_gate_bias": 2.0, "hidden_layer_sizes": 32, "max_iter": 10},),
     ),
 )

@@ -35,6 +35,8 @@ class Model:
         Logistic outputs, else a softmax.
     dropout : float
     batch_size, n_epochs : int
+    n_steps : int or None
+        Of a stretch, where one long sequence is read as streams with the state carried on.
     learning_rate : float
     max_grad_norm : float or None
     """
@@ -52,6 +54,7 @@ class Model:
     dropout: float = 0.0
     batch_size: int = 32
     n_epochs: int = 10
+    n_steps: int | None = None
     learning_rate: float = 0.003
     max_grad_norm: float | None = 1.0
 
@@ -167,3 +170,67 @@ class Training:
                 else:
                     rows.append(proba.numpy())
         return rows if self.model.pooling is None else np.concatenate(rows)
+
+
+class StreamTraining:
+    """A language model, trained along one long sequence that is cut into streams.
+
+    After each stretch there is a step of the solver, and the next begins with the state at its end.
+
+    Parameters
+    ----------
+    model : Model
+        With `n_steps`.
+    X, y : list of one ndarray of shape (n,)
+        The ids and those that follow them.
+    seed : int
+    """
+
+    def __init__(self, model, X, y, seed):
+        torch.set_num_threads(1)
+        torch.manual_seed(seed)
+        self.model = model
+        self.network = Network(model)
+        n = len(X[0]) // model.batch_size * model.batch_size
+        self.X, self.y = (
+            torch.as_tensor(part[0][:n]).view(model.batch_size, -1) for part in (X, y)
+        )
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=model.learning_rate)
+        n_stretches = math.ceil(self.X.shape[1] / model.n_steps)
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+            self.optimizer, n_stretches * model.n_epochs
+        )
+        self.seconds = 0.0
+
+    def run_epoch(self):
+        """Pass over the text once; the processor time is added to `seconds`."""
+        started = time.process_time()
+        self.network.train()
+        state = None
+        for first in range(0, self.X.shape[1], self.model.n_steps):
+            part = slice(first, first + self.model.n_steps)
+            raw, state = self._forward(self.X[:, part], state)
+            state = tuple(s.detach() for s in state)
+            self.optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(raw.flatten(0, 1), self.y[:, part].flatten())
+            loss.backward()
+            if self.model.max_grad_norm is not None:
+                nn.utils.clip_grad_norm_(self.network.parameters(), self.model.max_grad_norm)
+            self.optimizer.step()
+            self.schedule.step()
+        self.seconds += time.process_time() - started
+
+    def _forward(self, ids, state):
+        network = self.network
+        states, state = network.recurrent(network.embedding(ids), state)
+        return network.output(network.dropout(states)), state
+
+    def predict_proba(self, X):
+        """Return probabilities at every step of one sequence."""
+        self.network.eval()
+        rows, state = [], None
+        with torch.no_grad():
+            for ids in torch.split(torch.as_tensor(X[0])[None], 1000, dim=1):
+                raw, state = self._forward(ids, state)
+                rows.append(torch.softmax(raw[0], dim=1).numpy())
+        return [np.concatenate(rows)]

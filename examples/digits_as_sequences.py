@@ -2,11 +2,12 @@
 
 An image of 8 x 8 pixels becomes a sequence of 8 steps with 8 channels: the network sees the digit
 as through a slit that moves down. Every cell of the library reads it, and one network reads it in
-both directions.
+both directions. The last one gets squares of 2 x 2 pixels, as one reads a page, in 16 steps.
 
 Look at the table with sober eyes: on 719 test images a difference of one percent is chance. With
 images this small a logistic regression on all 64 pixels is hard to beat, and the recurrent networks
-come out level or a little ahead, with many more weights: nothing here needs a long memory. The
+come out level or a little ahead, with many more weights: nothing here needs a long memory. Squares
+make it harder, not easier: a row goes with the one below it, a square with one four steps on. The
 point is how to bring data that is no time series into the form of sequences, and how little it
 takes to change the cell.
 """
@@ -28,26 +29,44 @@ X_train, X_test, y_train, y_test = train_test_split(
 )
 print(f"{len(X_train)} images to learn from, {len(X_test)} to test on.\n")
 
+
+def as_pixels(X):
+    """All 64 pixels side by side."""
+    return X.reshape(len(X), -1)
+
+
+def as_rows(X):
+    """8 steps, each a row of 8 pixels: the images as they are."""
+    return X
+
+
+def as_squares(X):
+    """16 steps, each a square of 2 x 2 pixels, row by row."""
+    return X.reshape(len(X), 4, 2, 4, 2).swapaxes(2, 3).reshape(len(X), 16, 4)
+
+
 models = {
-    "most frequent digit": DummyClassifier(),
-    "logistic regression, 64 pixels": LogisticRegression(max_iter=1000),
-    "MLPClassifier, 64 pixels": MLPClassifier((64,), learning_rate_init=0.01, random_state=0),
-    "vanilla": RNNClassifier(cell="rnn"),
-    "LSTM": RNNClassifier(cell="lstm"),
-    "GRU": RNNClassifier(cell="gru"),
-    "GRU, both directions": RNNClassifier(cell="gru", bidirectional=True),
+    "most frequent digit": (DummyClassifier(), as_pixels),
+    "logistic regression, 64 pixels": (LogisticRegression(max_iter=1000), as_pixels),
+    "MLPClassifier, 64 pixels": (
+        MLPClassifier((64,), learning_rate_init=0.01, random_state=0),
+        as_pixels,
+    ),
+    "vanilla": (RNNClassifier(cell="rnn"), as_rows),
+    "LSTM": (RNNClassifier(cell="lstm"), as_rows),
+    "GRU": (RNNClassifier(cell="gru"), as_rows),
+    "GRU, both directions": (RNNClassifier(cell="gru", bidirectional=True), as_rows),
+    "GRU, squares of 2 x 2": (RNNClassifier(cell="gru"), as_squares),
 }
 
 # The same training for all of them; the first network of a kind also compiles its kernels.
 recurrent = {"max_iter": 40, "random_state": 0}
 
 print(f"{'model':32s} {'accuracy':>8s} {'weights':>8s} {'seconds':>8s}")
-for name, model in models.items():
+for name, (model, arranged) in models.items():
+    data_train, data_test = arranged(X_train), arranged(X_test)
     if isinstance(model, RNNClassifier):
-        model.set_params(**recurrent).fit(X_train[:50], y_train[:50])  # compiles
-        data_train, data_test = X_train, X_test
-    else:
-        data_train, data_test = (X.reshape(len(X), -1) for X in (X_train, X_test))
+        model.set_params(**recurrent).fit(data_train[:50], y_train[:50])  # compiles
     started = time.perf_counter()
     model.fit(data_train, y_train)
     seconds = time.perf_counter() - started

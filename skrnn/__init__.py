@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from skrnn.checks import check_cell
     from skrnn.estimators import RNNClassifier, RNNRegressor
     from skrnn.forecasting import RNNForecaster
+    from skrnn.padding import strip_padding
     from skrnn.plotting import GradientFlowDisplay, LossCurveDisplay
     from skrnn.preprocessing import SequenceScaler
     from skrnn.text import SequenceTokenizer
@@ -32,6 +33,7 @@ __all__ = [
     "SequenceScaler",
     "SequenceTokenizer",
     "check_cell",
+    "strip_padding",
     "warmup",
 ]
 
@@ -46,6 +48,7 @@ _MODULES = {
     "SequenceScaler": "preprocessing",
     "SequenceTokenizer": "text",
     "check_cell": "checks",
+    "strip_padding": "padding",
 }
 
 

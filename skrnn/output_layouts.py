@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from skrnn.layouts import frame_order, is_scalar
-from skrnn.sequences import is_pandas, label, lengths_to_offsets, unmasked
+from skrnn.sequences import (
+    is_pandas,
+    joined_labels,
+    label,
+    labels_of,
+    lengths_to_offsets,
+    unmasked,
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ ndarray
         return objects
 
 
-def read_outputs(y, n_sequences):
+def read_outputs(y, n_sequences, *, name="y"):
     """Read one output sequence for each input.
 
     Parameters
@@ -70,6 +77,8 @@ array-like of shape (T_i,) or (T_i, K), or Series or DataFrame with a (sequence,
         The sequences. An array says that all have T steps. A string is a sequence of characters.
     n_sequences : int
         How many there are to be.
+    name : str, default="y"
+        What it is, for messages.
 
     Returns
     -------
@@ -90,26 +99,27 @@ array-like of shape (T_i,) or (T_i, K), or Series or DataFrame with a (sequence,
     if is_pandas(y):
         y = _split_frame(y) if y.index.nlevels > 1 else (list(y) if y.ndim == 1 else y.to_numpy())
     if not hasattr(y, "__len__") or isinstance(y, (str, bytes, dict)):
-        raise ValueError(f"y must hold a sequence for each sequence of X, got {y!r}.")
-    y = unmasked(y, "y") if isinstance(y, np.ndarray) else y
+        raise ValueError(f"{name} must hold a sequence for each sequence of X, got {y!r}.")
+    y = unmasked(y, name) if isinstance(y, np.ndarray) else y
     if len(y) != n_sequences:
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: [{n_sequences}, "
-            f"{len(y)}]. X holds {n_sequences} sequences, but y holds {len(y)}; each needs one."
+            f"{len(y)}]. X holds {n_sequences} sequences, but {name} holds {len(y)}; each "
+            "needs one."
         )
     if isinstance(y, np.ndarray) and y.ndim > 1:
-        return _read_array(y)
+        return _read_array(y, name)
     is_text = all(isinstance(own, str) for own in y)
-    arrays = [_read_sequence(own, i) for i, own in enumerate(y)]
-    _check_alike(arrays)
+    arrays = [_read_sequence(own, i, name) for i, own in enumerate(y)]
+    _check_alike(arrays, name)
     layout = OutputLayout(container, is_text, None, arrays[0].ndim == 2)
-    return np.concatenate(arrays), lengths_to_offsets([len(own) for own in arrays]), layout
+    return joined_labels(arrays), lengths_to_offsets([len(own) for own in arrays]), layout
 
 
-def _read_array(y):
+def _read_array(y, name):
     if y.ndim > 3 or 0 in y.shape:
         raise ValueError(
-            f"y has shape {y.shape}; as an array it must be (sequences, steps) or "
+            f"{name} has shape {y.shape}; as an array it must be (sequences, steps) or "
             "(sequences, steps, columns), none of them empty."
         )
     n, n_steps = y.shape[:2]
@@ -124,44 +134,49 @@ def _split_frame(y):
     return np.split(values, offsets[1:-1])
 
 
-def _read_sequence(own, i):
+def _read_sequence(own, i, name):
     if isinstance(own, str):
         own = list(own)
     elif is_scalar(own):
         raise ValueError(
-            f"y holds {label(own)} for sequence {i}, which is no sequence. In this mode each "
+            f"{name} holds {label(own)} for sequence {i}, which is no sequence. In this mode each "
             "output is a sequence: an array of labels or numbers, or a string of characters. For "
             "one label or number a sequence use mode='many_to_one'."
         )
     try:
-        array = np.asarray(own)
+        array = labels_of(own)
     except ValueError as error:
         raise ValueError(
-            f"y of sequence {i} is ragged in itself: its steps are of unequal size."
+            f"{name} of sequence {i} is ragged in itself: its steps are of unequal size."
         ) from error
     if array.size == 0:
         raise ValueError(
-            f"y of sequence {i} is empty; an output has at least one step. Remove it from X and y."
+            f"{name} of sequence {i} is empty; an output has at least one step. Remove it from X "
+            "and y."
         )
     if array.ndim > 2:
         raise ValueError(
-            f"y of sequence {i} has shape {array.shape}, expected (steps,) or (steps, columns)."
+            f"{name} of sequence {i} has shape {array.shape}, expected (steps,) or (steps, "
+            "columns)."
         )
     return array
 
 
-def _check_alike(arrays):
-    def kind(array):
-        return "number" if array.dtype.kind in "iufb" else array.dtype.kind
-
+def _check_alike(arrays, name):
     for i, array in enumerate(arrays):
         if array.shape[1:] != arrays[0].shape[1:]:
             raise ValueError(
-                f"y of sequence {i} has shape {array.shape}, but that of sequence 0 has shape "
+                f"{name} of sequence {i} has shape {array.shape}, but that of sequence 0 has shape "
                 f"{arrays[0].shape}: all need one value a step, or the same columns."
             )
-        if kind(array) != kind(arrays[0]):
+        if array.dtype == object:
+            _refuse_none(array, i, name)
+
+
+def _refuse_none(array, i, name):
+    for step, value in enumerate(array):
+        if value is None:
             raise ValueError(
-                f"y of sequence {i} holds {label(array.flat[0])}, but that of sequence 0 holds "
-                f"{label(arrays[0].flat[0])}: labels are all numbers or all strings."
+                f"{name} holds None in sequence {i}, step {step}, but an output has a label or "
+                "number at every step. A step of sample_weight 0 is not taught."
             )

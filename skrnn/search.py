@@ -7,7 +7,6 @@ computed by itself, so what comes out for one source does not depend on the othe
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import log_softmax
 
 from skrnn import inference
 from skrnn.batching import PackedBatch, longest_first
@@ -142,23 +141,29 @@ class _Beam:
     def _extend(self, log_p, raw, t):
         """Return the likeliest next steps of each source: their log p, parent rows and tokens."""
         n, width = log_p.shape
-        steps = log_softmax(raw.astype(np.float64), axis=1).reshape(n, width, -1)
-        n_tokens = steps.shape[2]
+        norm = _log_sum_exp(raw).reshape(n, width, 1)
         if self.end is not None:
-            # A sequence of full length can only end; before the first token none may.
-            full = self.n_steps[self.alive] == t
-            ended = steps[full, :, self.end]
-            steps[full] = -np.inf
-            steps[full, :, self.end] = ended
-            if t == 0:
-                steps[..., self.end] = -np.inf
-        total = (log_p[:, :, np.newaxis] + steps).reshape(n, -1)
+            self._rule_on_end(raw, t)
+        # No source can want more of a row than the width; the rest of a vocabulary is left out.
+        tokens = _highest(raw, min(width, raw.shape[1]))
+        steps = np.take_along_axis(raw, tokens, axis=1).astype(np.float64)
+        total = (log_p[:, :, np.newaxis] + (steps.reshape(n, width, -1) - norm)).reshape(n, -1)
         chosen = _highest(total, width)
         log_p = np.take_along_axis(total, chosen, axis=1)
         room = width - self.n_ended[self.alive]
         log_p[np.arange(width) >= room[:, np.newaxis]] = -np.inf
-        parents = chosen // n_tokens + width * np.arange(n)[:, np.newaxis]
-        return log_p, parents.ravel(), (chosen % n_tokens).ravel()
+        parents = chosen // tokens.shape[1] + width * np.arange(n)[:, np.newaxis]
+        tokens = np.take_along_axis(tokens.reshape(n, -1), chosen, axis=1)
+        return log_p, parents.ravel(), tokens.ravel()
+
+    def _rule_on_end(self, raw, t):
+        """Make the end certain for sequences of full length, impossible before the first token."""
+        full = np.repeat(self.n_steps[self.alive] == t, self.width)
+        ended = raw[full, self.end]
+        raw[full] = -np.inf
+        raw[full, self.end] = ended
+        if t == 0:
+            raw[:, self.end] = -np.inf
 
     def _set_aside(self, log_p, tokens, said, t):
         """Note sequences that are complete; return log p without them."""
@@ -175,6 +180,12 @@ class _Beam:
             self.n_ended[source] += 1
         log_p[is_end | is_cut] = -np.inf
         return log_p
+
+
+def _log_sum_exp(raw):
+    """Return the logarithm of the sum of exponentials of each row, float64."""
+    highest = raw.max(axis=1, keepdims=True)
+    return highest[:, 0].astype(np.float64) + np.log(np.exp(raw - highest).sum(axis=1, dtype=float))
 
 
 def _highest(values, count):

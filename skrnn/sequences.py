@@ -216,6 +216,54 @@ def label(value):
     return repr(value.item() if isinstance(value, np.generic) else value)
 
 
+def labels_of(values):
+    """Return labels as an array, in which numbers, NaN and None beside strings stay what they are.
+
+    Parameters
+    ----------
+    values : array-like
+        Labels of any type; NumPy would turn ``["a", nan]`` into ``["a", "nan"]``.
+
+    Returns
+    -------
+    labels : ndarray
+        Of dtype object where types are mixed.
+    """
+    array = np.asarray(values)
+    if isinstance(values, np.ndarray) or array.dtype.kind not in "US":
+        return array
+    objects = np.array(values, dtype=object)
+    return array if all(isinstance(v, (str, bytes)) for v in objects.flat) else objects
+
+
+def joined_labels(arrays):
+    """Return arrays of labels end to end, as objects where some are strings and others are not."""
+    are_text = [array.dtype.kind in "US" for array in arrays]
+    if any(are_text) and not all(are_text):
+        arrays = [array.astype(object) for array in arrays]
+    return np.concatenate(arrays)
+
+
+def first_of_other_kind(labels):
+    """Return the place of the first label that is no string, or the first that is one.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,)
+        Labels.
+
+    Returns
+    -------
+    place : int or None
+        The first that is of another kind than label 0; None if all are strings, or none is.
+    """
+    if labels.dtype != object or labels.size == 0:
+        return None
+    are_text = np.array([isinstance(value, str) for value in labels])
+    differs = are_text != are_text[0]
+    return int(differs.argmax()) if differs.any() else None
+
+
 def is_pandas(X):
     """Tell whether X is a pandas DataFrame or Series, without importing pandas."""
     pandas = sys.modules.get("pandas")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from skrnn.layouts import frame_order, is_scalar, layout_of, plain_input
-from skrnn.sequences import is_pandas
+from skrnn.sequences import first_of_other_kind, is_pandas, joined_labels, label, labels_of
 
 
 def read_steps(values, sequences, X, *, name="y", ignore_label=None):
@@ -50,10 +50,15 @@ the index of X
     if not hasattr(values, "__len__"):
         raise ValueError(f"{name} must hold a row for each step, got {values!r}.")
     if len(values) != len(sequences):
+        hint = ""
+        if len(values) == sequences.offsets[-1]:
+            hint = f" They are as many as all steps: give each sequence its own part of {name}."
+            if is_pandas(X):
+                hint = f" They are as many as rows of X: pass {name} as a Series with its index."
         raise ValueError(
             "Found input variables with inconsistent numbers of samples: "
             f"[{len(sequences)}, {len(values)}]. X holds {len(sequences)} sequences, but {name} "
-            f"holds {len(values)}."
+            f"holds {len(values)}.{hint}"
         )
     if all(is_scalar(value) for value in values):
         return _read_single_steps(values, sequences, name)
@@ -67,10 +72,10 @@ def _rectangle(values):
     """Return the values as one array of at least two dimensions; None if they are ragged."""
     if isinstance(values, np.ndarray) and values.ndim > 1:
         return values
-    arrays = [np.asarray(value) for value in values]
+    arrays = [labels_of(value) for value in values]
     if any(array.shape != arrays[0].shape for array in arrays):
         return None
-    return np.stack(arrays)
+    return joined_labels([array[np.newaxis] for array in arrays])
 
 
 def _read_single_steps(values, sequences, name):
@@ -80,9 +85,15 @@ def _read_single_steps(values, sequences, name):
             f"mode='many_to_many' takes one row of {name} for each step, but {name} holds a single "
             f"value for each sequence; sequence {i} of X has {sequences.lengths[i]} steps. Pass "
             f"{name} of shape (n_sequences, n_steps), a list of arrays, or a Series with the index "
-            "of X; or use mode='many_to_one'."
+            f"of X; or use mode='many_to_one'.{_hint_on_text(values)}"
         )
-    return np.asarray(values)
+    return labels_of(values)
+
+
+def _hint_on_text(values):
+    if not all(isinstance(value, str) for value in values):
+        return ""
+    return " A string counts as one label: for one label a character pass list(text)."
 
 
 def _read_array(array, sequences, X, name, ignore_label):
@@ -106,7 +117,7 @@ def _read_array(array, sequences, X, name, ignore_label):
 def _read_list(values, sequences, name, ignore_label):
     arrays = []
     for i, (value, length) in enumerate(zip(values, sequences.lengths, strict=True)):
-        array = np.asarray(value)
+        array = labels_of(value)
         n_rows = array.shape[0] if array.ndim else 1
         if n_rows < length or not lacks_value(array[length:], ignore_label).all():
             raise ValueError(
@@ -119,7 +130,7 @@ def _read_list(values, sequences, name, ignore_label):
                 f"{name} of sequence {i} has shape {array.shape}, but that of sequence 0 has shape "
                 f"{arrays[0].shape}: one value a step, or the same columns everywhere, are read."
             )
-    return np.concatenate(arrays)
+    return joined_labels(arrays)
 
 
 def _read_frame(values, sequences, X, name):
@@ -205,6 +216,33 @@ def ignored_steps(rows, sequences, ignore_label=None):
     if ignored.all():
         raise ValueError("y has no target at all: every step is to be ignored.")
     return ignored
+
+
+def refuse_mixed(labels, rows, offsets):
+    """Refuse strings beside labels that are none.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,)
+        The labels.
+    rows : ndarray of int64 of shape (n,)
+        The row of each.
+    offsets : ndarray of int64
+        Sequence i is rows ``offsets[i]`` to ``offsets[i + 1]``.
+
+    Raises
+    ------
+    ValueError
+        If there are both, naming sequence and step.
+    """
+    other = first_of_other_kind(labels)
+    if other is not None:
+        (i, step), (first, first_step) = (place_of(rows[k], offsets) for k in (other, 0))
+        raise ValueError(
+            f"y holds {label(labels[other])} in sequence {i}, step {step}, but "
+            f"{label(labels[0])} in sequence {first}, step {first_step}: labels are all strings or "
+            "all numbers."
+        )
 
 
 def place_of(row, offsets):

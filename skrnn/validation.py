@@ -309,11 +309,48 @@ def check_target_length(sequences, y, X=None):
             f"[{len(sequences)}, {n_targets}]. X holds {len(sequences)} sequences, but y holds "
             f"{n_targets} targets; each sequence needs one."
         )
-    if X is not None and is_pandas(X) and is_pandas(y) and X.index.nlevels == 2:
-        _check_target_order(frame_ids(X.index), y.index)
+    check_target_order(X, y)
 
 
-def _check_target_order(ids, index):
+def check_target_order(X, y):
+    """Check that targets are in the order of the sequences, where both have an index.
+
+    Parameters
+    ----------
+    X : object
+        What the sequences were read from. Nothing is checked unless it has a (sequence, time)
+        MultiIndex and y is a Series or DataFrame.
+    y : object
+        The targets, indexed by sequence or by (sequence, time).
+
+    Raises
+    ------
+    ValueError
+        If they are in another order, or those of a (sequence, time) index are of other sequences.
+    """
+    if not (is_pandas(X) and is_pandas(y) and X.index.nlevels == 2):
+        return
+    ids = frame_ids(X.index)
+    if y.index.nlevels == 2:
+        _check_same_sequences(ids, frame_ids(y.index))
+    else:
+        _check_same_order(ids, y.index)
+
+
+def _check_same_sequences(ids, own):
+    if own.equals(ids):
+        return
+    n = min(len(ids), len(own))
+    differs = np.flatnonzero(np.asarray(own[:n] != ids[:n]))
+    i = int(differs[0]) if differs.size else n
+    shown = [label(index[i]) if i < len(index) else "missing" for index in (own, ids)]
+    raise ValueError(
+        f"The sequences of y are not those of X in their order: number {i} is {shown[0]} in y, but "
+        f"{shown[1]} in X. Reorder y with y.loc[X.index.get_level_values(0).unique()]."
+    )
+
+
+def _check_same_order(ids, index):
     if index.nlevels != 1 or index.equals(ids):
         return
     differs = np.asarray(ids != index)

@@ -18,7 +18,7 @@ LAYERS = (
     {"layouts", "params", "losses", "solvers", "sampling", "crf", "plotting", "masks", "trace"},
     {"lazy"},
     {"validation", "batching", "pooling", "bptt", "_attention", "output_layouts", "targets"},
-    {"preprocessing"},
+    {"preprocessing", "padding"},
     {"text", "metrics"},
     {"layer"},
     {"heads", "embedding"},

@@ -260,6 +260,47 @@ def test_weights_count_as_repetitions():
     np.testing.assert_allclose(weighted._params, longer._params, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("mode", ["encoder_decoder", "one_to_many"])
+def test_steps_may_weigh(mode):
+    X, y = (VECTORS, NAMES) if mode == "one_to_many" else (ONE_HOT, np.array(MIRRORED))
+    weight = [np.full(len(word), 1.0 + i % 3) for i, word in enumerate(y)]
+    model = classifier(mode=mode)
+    of_sequence = clone(model).fit(X, y, sample_weight=[own[0] for own in weight])
+    of_step = clone(model).fit(X, y, sample_weight=weight)
+    np.testing.assert_array_equal(of_sequence._params, of_step._params)
+    weight[3][0] = 9.0
+    assert (clone(model).fit(X, y, sample_weight=weight)._params != of_step._params).any()
+    index = pd.MultiIndex.from_tuples([(i, t) for i, own in enumerate(y) for t in range(len(own))])
+    framed = clone(model).fit(X, y, sample_weight=pd.Series(np.concatenate(weight), index=index))
+    listed = clone(model).fit(X, y, sample_weight=weight)
+    np.testing.assert_array_equal(framed._params, listed._params)
+
+
+def test_a_step_without_weight_is_not_taught():
+    weight = np.ones(WAVES.shape)
+    weight[:, -1] = 0.0
+    other = WAVES.copy()
+    other[::2, -1] += 500.0
+    model = regressor(mode="one_to_many")
+    fits = [clone(model).fit(VECTORS, y, sample_weight=weight) for y in (WAVES, other)]
+    np.testing.assert_array_equal(fits[0]._params, fits[1]._params)
+    assert (model.fit(VECTORS, other)._params != fits[1]._params).any()
+    scores = [fits[0].score(VECTORS, y, sample_weight=weight) for y in (WAVES, other)]
+    assert scores[0] == scores[1] != fits[0].score(VECTORS, other)
+
+
+def test_the_score_counts_steps_by_weight():
+    model = classifier(max_iter=1).fit(ONE_HOT, MIRRORED)
+    said = model.predict(ONE_HOT)
+    rng = np.random.default_rng(5)
+    weight = [rng.uniform(0.5, 2, size=len(word)) for word in MIRRORED]
+    right = total = 0.0
+    for own, word, w in zip(said, MIRRORED, weight, strict=True):
+        right += sum(w[t] for t, letter in enumerate(word[: len(own)]) if own[t] == letter)
+        total += w.sum() + max(0, len(own) - len(word)) * w.mean()
+    assert model.score(ONE_HOT, MIRRORED, sample_weight=weight) == pytest.approx(right / total)
+
+
 def test_classes_may_weigh():
     plain = classifier(max_iter=10).fit(ONE_HOT, MIRRORED)
     heavy = classifier(max_iter=10, class_weight={"A": 50.0}).fit(ONE_HOT, MIRRORED)
@@ -295,6 +336,16 @@ def refuse(message, model, X, y, **options):
     assert not hasattr(model, "_params")
 
 
+def test_weights_of_steps_that_do_not_fit():
+    weight = [np.ones(len(word)) for word in MIRRORED]
+    longer = [*weight[:5], np.ones(len(MIRRORED[5]) + 2), *weight[6:]]
+    message = f"y of sequence 5 has {len(MIRRORED[5])} steps, but sample_weight has"
+    refuse(message, classifier(), ONE_HOT, MIRRORED, sample_weight=longer)
+    refuse("sample_weight holds 79", classifier(), ONE_HOT, MIRRORED, sample_weight=weight[:79])
+    weight[2] = -weight[2]
+    refuse("Negative values in data", classifier(), ONE_HOT, MIRRORED, sample_weight=weight)
+
+
 def test_bad_outputs_are_named():
     refuse(r"\[80, 79\]", classifier(), ONE_HOT, MIRRORED[:79])
     refuse("sequence 3 is empty", classifier(), ONE_HOT, [*MIRRORED[:3], "", *MIRRORED[4:]])
@@ -306,11 +357,36 @@ def test_bad_outputs_are_named():
     refuse(r"2 columns at each step.*RNNRegressor", classifier(), ONE_HOT, np.zeros((80, 3, 2)))
     broken = [RAGGED[0], np.array([1.0, np.nan]), *RAGGED[2:]]
     refuse("nan in sequence 1, step 1", regressor(), ONE_HOT, broken)
+    refuse("holds 'a' in sequence 0.*numbers", regressor(), ONE_HOT, ["ab"] * 80)
+    words = [["a", "b"]] * 79
+    refuse("None in sequence 79, step 1", classifier(), ONE_HOT, [*words, ["a", None]])
+    refuse("y holds 3 in sequence 79, step 1, but 'a' in sequence 0, step 0",
+           classifier(), ONE_HOT, [*words, ["a", 3]])  # fmt: skip
     uneven = [RAGGED[0], np.ones((2, 2)), *RAGGED[2:]]
     refuse(r"sequence 1 has shape \(2, 2\)", regressor(), ONE_HOT, uneven)
 
 
+def test_outputs_in_another_order_than_the_sequences():
+    index = pd.MultiIndex.from_tuples([(f"w{i}", t) for i in (3, 1, 2) for t in range(2)])
+    X = pd.DataFrame({"x": np.arange(6.0)}, index=index)
+    y = pd.Series(list("aabbab"), index=index)
+    model = classifier().fit(X, y)
+    turned = y.sort_index()
+    refuse("number 0 is 'w1' in y, but 'w3' in X", classifier(), X, turned)
+    with pytest.raises(ValueError, match="number 0 is 'w1' in y"):
+        model.score(X, turned)
+    refuse("number 2 is missing in y, but 'w2' in X", classifier(), X, y[:4])
+    words = pd.Series(["ab", "b", "a"], index=["w3", "w1", "w2"])
+    assert len(model.fit(X, words).predict(X)) == 3
+    refuse("target 0 is indexed 'w1', but sequence 0 of X is 'w3'", classifier(), X,
+           words.sort_index())  # fmt: skip
+
+
 def test_parameters_that_do_not_fit_the_mode():
+    refuse("ignore_label='x'.*sample_weight 0", classifier(ignore_label="x"), ONE_HOT, MIRRORED)
+    fitted = classifier().fit(ONE_HOT, MIRRORED).set_params(beam_width=0)
+    with pytest.raises(ValueError, match="beam_width must be an integer of at least 1, got 0"):
+        fitted.predict(ONE_HOT)
     refuse("attention='additive'.*mode='one_to_many' has none",
            classifier(mode="one_to_many", attention="additive"), VECTORS, NAMES)  # fmt: skip
     refuse("attention='additive'.*mode='many_to_one'",

@@ -315,6 +315,12 @@ def test_tokens_in_partial_fit_warm_start_pickle_and_streams():
         ([[1, 2.5], [3, 1, 2]], "Sequence 0, step 1, channel 0 of X is 2.5, but ids are whole"),
         ([[1, 2], [3, 1, 20]], "Sequence 1, step 2, channel 0 of X is the id 20.*8 ids, 0 to 7"),
         (["some text", "more"], "make_pipeline"),
+        (
+            [["some", "words"], ["more"]],
+            "X holds strings.*lists of words, before the estimator: make",
+        ),
+        ([1, 2, 0], r"X holds single ids, the first 1.*\[X\]"),
+        (np.array([1, 2, 0]), r"X holds single ids, the first 1.*\[X\]"),
         ([[1, 2], []], "Sequence 1 of X is empty"),
     ],
 )
@@ -325,6 +331,15 @@ def test_bad_ids(X, message):
     fitted = model.fit([[1, 2], [3, 1, 7]], [0, 1])
     with pytest.raises(ValueError, match=message):
         fitted.predict(X)
+
+
+def test_what_is_no_id_without_embedding_dim():
+    with pytest.raises(ValueError, match="before the estimator with embedding_dim"):
+        RNNClassifier(**SMALL).fit(["some text", "more"], [0, 1])
+    with pytest.raises(ValueError, match="vocabulary_size=8 counts ids, but without embedding_dim"):
+        RNNClassifier(**SMALL, vocabulary_size=8).fit([[1, 2], [3, 1]], [0, 1])
+    with pytest.raises(ValueError, match="at most 16777216 ids are told apart"):
+        RNNClassifier(**SMALL, embedding_dim=2).fit([[1, 2], [3, 2**24]], [0, 1])
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import networks
 import numpy as np
 import oracle
 import pytest
+from decoder_oracle import NUMPY
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,10 @@ from skrnn import bptt
 from skrnn.batching import PackedBatch
 from skrnn.cells import resolve_cell
 from skrnn.encoder_decoder import EncoderDecoder
-from skrnn.outputs import Outputs
+from skrnn.losses import classification_loss
+from skrnn.outputs import Outputs, token_outputs
+from skrnn.teaching import TeachingObjective
+from skrnn.threads import Threads
 from skrnn.workspace import Workspace
 
 LENGTHS, OUTPUT_LENGTHS = [3, 1, 5, 4], [2, 4, 1, 4]
@@ -125,7 +129,7 @@ each_network = pytest.mark.parametrize(
 def test_outputs_are_the_oracles(cell, kind, sizes, tokens):
     setting = Setting(cell, kind, sizes, tokens)
     raw, trace = setting.forward()
-    found = list(setting.oracle(decoder_oracle.NUMPY, setting.params))
+    found = list(setting.oracle(NUMPY, setting.params))
     expected = np.concatenate([np.array(rows) for rows, _ in found])
     assert relative_error(raw, expected) < 1e-12
     if trace.decoder.look is not None:
@@ -153,7 +157,7 @@ def test_gradient_is_the_derivative_of_the_oracle(cell, kind, sizes, tokens):
         direction = np.zeros_like(setting.params)
         direction[block.start : block.stop] = setting.rng.normal(size=block.stop - block.start)
         moved = setting.params + 1j * tiny * direction
-        slope = setting.oracle_objective(decoder_oracle.NUMPY, moved).imag / tiny
+        slope = setting.oracle_objective(NUMPY, moved).imag / tiny
         assert gradient @ direction == pytest.approx(slope, rel=1e-10, abs=1e-10), name
 
 
@@ -165,6 +169,33 @@ def test_gradient_is_the_slope_of_the_kernels_own_outputs(kind):
         lambda params: float(np.sum(setting.forward(params)[0] * setting.d_raw)), setting.params
     )
     assert relative_error(setting.gradient(), expected) < 1e-9
+
+
+@pytest.mark.parametrize("kind", ["additive", "vector"])
+def test_the_objective_weighs_every_step(kind):
+    """Its value is the weighted mean of the steps' losses, its gradient the slope of that."""
+    setting = Setting("gru", kind, (2,), True)
+    weight = setting.rng.uniform(0.0, 2.0, size=sum(OUTPUT_LENGTHS))
+    weight[2] = 0.0
+    codes = setting.rng.integers(N_OUTPUTS - 1, size=weight.size)
+    outputs = token_outputs(
+        codes, weight, setting.outputs.offsets, start=N_TOKENS - 1, end=N_OUTPUTS - 1
+    )
+    loss = classification_loss("log_loss", exclusive=True)
+    objective = TeachingObjective(setting.network, loss, setting.sequences, outputs)
+
+    def run(params):
+        return objective.gradient(params, np.arange(4), Threads(1))
+
+    setting.outputs = outputs
+    log_p = np.concatenate([np.array(raw) for raw, _ in setting.oracle(NUMPY, setting.params)])
+    log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
+    surprise = -log_p[np.arange(len(log_p)), outputs.target]
+    value, gradient = run(setting.params)
+    assert value == pytest.approx(np.average(surprise, weights=outputs.weight), rel=1e-12)
+    gradient = gradient.copy()
+    expected = oracle.numerical_gradient(lambda params: run(params)[0], setting.params)
+    assert relative_error(gradient, expected) < 1e-8
 
 
 @pytest.mark.parametrize("kind", ["plain", "additive", "both_ways_multiplicative", "vector"])

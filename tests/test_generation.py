@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 from skrnn import RNNClassifier, RNNRegressor, SequenceTokenizer
 from skrnn.sampling import draw_class, draw_labels
@@ -110,7 +111,7 @@ def test_a_text_continues():
         model.generate("the dog", 3, tokenizer=tokenizer)
     with pytest.raises(ValueError, match="stop='#' is no token"):
         model.generate("the ", 3, tokenizer=tokenizer, stop="#")
-    with pytest.raises(ValueError, match="must be a text, got ''"):
+    with pytest.raises(ValueError, match="must be a text of one token or more, got ''"):
         model.generate("", 3, tokenizer=tokenizer)
     with pytest.raises(ValueError, match="pass the fitted SequenceTokenizer"):
         model.generate("the ", 3)
@@ -154,7 +155,7 @@ def test_numbers_continue():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"temperature": 0}, "'temperature'.*range"),
+        ({"temperature": 0}, "'temperature' parameter of RNNClassifier.generate .*range"),
         ({"temperature": -1.0}, "'temperature'.*range"),
         ({"top_p": 0.0}, "'top_p'.*range"),
         ({"top_p": 1.5}, "'top_p'.*range"),
@@ -162,13 +163,22 @@ def test_numbers_continue():
         ({"n_steps": 0}, "'n_steps'.*range"),
         ({"stop": 9}, r"stop=9 is none of the classes \[0, 1, 2, 3\]"),
         ({"prompt": [0, 7]}, "step 1, channel 0 of X is the id 7"),
-        ({"prompt": []}, "empty"),
+        ({"prompt": []}, "The prompt is empty"),
     ],
 )
 def test_bad_options(language, options, message):
     arguments = {"prompt": [0, 1], "n_steps": 3, **options}
     with pytest.raises(ValueError, match=message):
         language.generate(**arguments)
+
+
+def test_a_tokenizer_of_other_texts():
+    model = RNNClassifier(**MANY, embedding_dim=3, max_iter=1).fit([[2, 3, 4]], [[3, 4, 2]])
+    other = SequenceTokenizer(analyzer="char").fit(["ab"])
+    with pytest.raises(ValueError, match="says 4, but the tokenizer has ids from 0 to 3"):
+        model.generate("ab", 2, tokenizer=other)
+    with pytest.raises(NotFittedError):
+        model.generate("ab", 2, tokenizer=SequenceTokenizer())
 
 
 def test_models_that_cannot_generate(language):

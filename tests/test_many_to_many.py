@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+from dataclasses import replace
 
 import networks
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skrnn import RNNClassifier, RNNRegressor, inference, torch_layout
+from skrnn.cells import GRU
 from skrnn.losses import classification_loss, regression_loss
 from skrnn.network import DropoutMasks, Network
 from skrnn.objective import Objective
@@ -419,6 +421,18 @@ def test_it_learns_what_needs_memory():
     assert RNNRegressor(16, **MANY, max_iter=80, random_state=0).fit(X, sums).score(X, sums) > 0.97
 
 
+def test_fresh_units_remember_no_longer_than_most_steps_need():
+    X = np.zeros((4, 50, 1))
+    options = {"learning_rate_init": 1e-9, "max_iter": 1, "alpha": 0.0, "random_state": 0}
+    model = RNNClassifier(64, **options).fit(X, [0, 1, 0, 1])
+    assert model.weights_["layer_0.forward.b_xz"].max() > 3
+    model.set_params(mode="many_to_many").fit(X, np.arange(200).reshape(4, 50) % 2)
+    np.testing.assert_allclose(model.weights_["layer_0.forward.b_xz"], 0, atol=1e-6)
+    long = replace(GRU, initial_bias={"z": 5.0})
+    model.set_params(cell=long).fit(X, np.arange(200).reshape(4, 50) % 2)
+    np.testing.assert_allclose(model.weights_["layer_0.forward.b_xz"], 5, atol=1e-6)
+
+
 def test_several_labels_a_step():
     X, y = running_sum()
     labels = [np.column_stack([part > 0, part < 0, part == 0]).astype(int) for part in y]
@@ -468,7 +482,7 @@ def test_partial_fit_warm_start_and_pickle():
     np.testing.assert_array_equal(
         rows_of(revived.predict_proba(X)), rows_of(model.predict_proba(X))
     )
-    with pytest.raises(ValueError, match="classes that were not there before: \\[7\\]"):
+    with pytest.raises(ValueError, match="y holds 7 in sequence 0, step 0, a label that was not"):
         model.partial_fit(X[:1], [np.full(len(X[0]), 7)])
     warm = RNNClassifier(8, **MANY, warm_start=True, max_iter=3, random_state=0).fit(X, y)
     before = warm.loss_
@@ -551,6 +565,37 @@ def test_targets_that_do_not_fit(change, message):
         model.fit(X, change(y))
     with pytest.raises(ValueError, match=message):
         clone(model).fit(X, y).score(X, change(y))
+
+
+def test_labels_that_are_missing_or_of_another_kind():
+    """Strings beside NaN, None and numbers in plain lists, which NumPy would make strings."""
+    X = ragged()
+    y = [["abc"[k] for k in part] for part in classes_of(X)]
+    expected = RNNClassifier(**SMALL, ignore_label="?")
+    known = RNNClassifier(**SMALL)
+    for missing in (float("nan"), None):
+        y[3][1], y[0][0] = missing, missing
+        marked = [["?" if v is missing else v for v in part] for part in y]
+        np.testing.assert_array_equal(known.fit(X, y)._params, expected.fit(X, marked)._params)
+        assert known.classes_.tolist() == ["a", "b", "c"]
+    y[4][1] = 2
+    with pytest.raises(ValueError, match=r"y holds 2 in sequence 4, step 1, but '[abc]' in seq"):
+        known.fit(X, y)
+    y[4] = [0, 1]
+    with pytest.raises(ValueError, match=r"y holds 0 in sequence 4, step 0.*all strings or all"):
+        known.fit(X, y)
+
+
+def test_targets_that_nearly_fit_get_a_hint():
+    X = ragged()
+    y = classes_of(X)
+    model = RNNClassifier(**SMALL)
+    with pytest.raises(ValueError, match="as many as all steps: give each sequence its own part"):
+        model.fit(X, np.concatenate(y))
+    with pytest.raises(ValueError, match="rows of X: pass y as a Series with its index"):
+        model.fit(long_frame(X), np.concatenate(y))
+    with pytest.raises(ValueError, match=r"pass list\(text\)"):
+        model.fit(X, ["a" * len(x) for x in X])
 
 
 def test_weights_that_do_not_fit():

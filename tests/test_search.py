@@ -48,10 +48,10 @@ def search(network, params, sequences, n_jobs=None, **options):
         return search_tokens(network, params, sequences, threads, n_steps=n_steps, **options)
 
 
-def log_probabilities(network, params, sequences, i, tokens):
+def log_probabilities(network, params, sequences, i, tokens, start=START):
     """Log probability of each token given the ones before, for one source, all at once."""
     said = np.array(tokens)
-    given = np.concatenate([[START], said[:-1]])
+    given = np.concatenate([[start], said[:-1]])
     outputs = Outputs(given, said, np.ones(said.size), np.array([0, said.size]))
     source = PackedBatch(sequences.take([i]), np.array([0]))
     trace = network.forward(params, source, outputs, np.array([0]), Workspace())
@@ -100,6 +100,27 @@ def test_a_beam_of_one_takes_the_likeliest_token_at_each_step(setting):
         likeliest = log_p.argmax(axis=1)
         assert likeliest[:-1].tolist() == said[:-1]
         assert likeliest[-1] == END or own.size == 8
+
+
+@pytest.mark.parametrize("width", [2, 3])
+def test_a_narrow_beam_keeps_the_likeliest_of_all_continuations(setting, width):
+    """Of a vocabulary much wider than the beam, against all continuations ranked."""
+    sequences = setting[2].take(range(8))
+    network = make_network(ends=False, n_tokens=20)
+    params = 0.7 * np.random.default_rng(2).standard_normal(network.layout.size)
+    tokens, scores = search(network, params, sequences, beam_width=width, start=20, end=None)
+
+    def total(i, said):
+        log_p = log_probabilities(network, params, sequences, i, said, start=20)
+        return log_p[np.arange(len(said)), said].sum()
+
+    for i in range(8):
+        beam = [()]
+        for _ in range(LONGEST):
+            extended = [(*said, token) for said in beam for token in range(20)]
+            beam = sorted(extended, key=lambda said, i=i: -total(i, said))[:width]
+        assert tuple(tokens[i]) == beam[0]
+        assert scores[i] == pytest.approx(total(i, beam[0]) / LONGEST, rel=1e-12)
 
 
 @pytest.mark.parametrize("width", [1, 3])

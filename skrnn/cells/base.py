@@ -103,7 +103,9 @@ class Cell:
         Gates that keep the old state when they are open. Their input bias starts at
         log U(1, T - 1), a number for each unit, with T the length of the longest training
         sequence: fresh units then remember over all spans up to T ("chrono" initialisation,
-        C. Tallec and Y. Ollivier, "Can recurrent neural networks warp time?", ICLR 2018).
+        C. Tallec and Y. Ollivier, "Can recurrent neural networks warp time?", ICLR 2018). With
+        ``mode="many_to_many"``, where the near past decides most outputs, it starts at zero;
+        ``replace(GRU, initial_bias={"z": 5.0})`` remembers for some e**5 steps.
     recurrent_gain : float, default=1.0
         Factor of the orthogonal initial recurrent weights.
 

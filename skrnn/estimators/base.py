@@ -189,10 +189,11 @@ class BaseRNN(
     def _make_network(self, examples, rng, warm):
         dtype = examples.sequences.dtype
         sizes = check_hidden_layer_sizes(self.hidden_layer_sizes)
-        network = MODES[self.mode].make_network(self, examples.sequences.n_channels, sizes)
+        mode = MODES[self.mode]
+        network = mode.make_network(self, examples.sequences.n_channels, sizes)
         if not warm:
             longest = int(examples.sequences.lengths.max())
-            params = network.initial_parameters(rng, dtype, longest)
+            params = network.initial_parameters(rng, dtype, min(longest, mode.longest_memory))
             if self.embeddings is not None:
                 give_vectors(self, network, params)
             return network, params

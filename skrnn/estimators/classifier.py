@@ -257,8 +257,10 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
             for each, of any length: a list of strings or of arrays, or an array of shape
             (n_sequences, n_output_steps).
         sample_weight : array-like of shape (n_sequences,), default=None
-            Weight of each sequence in the loss; with ``mode="many_to_many"`` also of each step, in
-            any layout of y.
+            Weight of each sequence in the loss; where y has a target for each step, also of each
+            step, in any layout of y. A step of weight zero is not taught; with
+            ``mode="encoder_decoder"`` and ``"one_to_many"`` the next step still reads it. The end
+            of an output has the mean weight of its steps.
         X_val, y_val : array-like, default=None
             Validation data to watch each epoch, and to stop by if `early_stopping`.
 

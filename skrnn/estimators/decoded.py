@@ -39,6 +39,12 @@ class Decoding:
                 f"attention={self.attention!r} looks at the states of an encoder, and "
                 f"mode={self.mode!r} has none. Use mode='encoder_decoder', or attention=None."
             )
+        if getattr(self, "ignore_label", None) is not None and self.mode != "many_to_many":
+            raise ValueError(
+                f"ignore_label={self.ignore_label!r} marks steps without a target, for "
+                f"mode='many_to_many'; with mode={self.mode!r} give what is not to be taught "
+                "sample_weight 0, or leave it out."
+            )
         if self.repeat_vector and self.mode != "one_to_many":
             raise ValueError(
                 f"repeat_vector=True repeats the vector of mode='one_to_many'; mode={self.mode!r} "

@@ -10,23 +10,26 @@ from __future__ import annotations
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skrnn import inference
 from skrnn.encoder_decoder import EncoderDecoder
 from skrnn.estimators.tokens import read_inputs
+from skrnn.estimators.weighing import weights_of_outputs
 from skrnn.layouts import frame_ids, layout_of, plain_input
 from skrnn.output_layouts import read_outputs
 from skrnn.search import encode_all
 from skrnn.sequences import Sequences, is_pandas
 from skrnn.teaching import PairDropout, TeachingObjective, mean_loss, run_given
 from skrnn.threads import Threads
+from skrnn.validation import check_target_order
 
 
 class EncoderDecoderMode:
     """A sequence out for each sequence in."""
 
     decodes = True
+    longest_memory = np.inf
     network_class = EncoderDecoder
 
     # ------------------------------------------------------------------ data
@@ -60,19 +63,14 @@ class EncoderDecoderMode:
         row_offsets : ndarray of int64 of shape (n + 1,)
             Where the steps of each sequence begin.
         """
+        check_target_order(X, y)
         rows, offsets, layout = read_outputs(y, len(sequences))
         rows = estimator._check_outputs(rows, offsets, layout, reset=reset)
         return rows, np.zeros(len(rows), dtype=bool), offsets
 
     def read_weights(self, sample_weight, sequences, X, row_offsets):
-        """Return the weight of each step: that of its sequence."""
-        weight = _check_sample_weight(
-            sample_weight,
-            np.empty((len(sequences), 1)),
-            dtype=np.float64,
-            ensure_non_negative=True,
-        )
-        return np.repeat(weight, np.diff(row_offsets))
+        """Return the weight of each step of y; one for a sequence is that of all its steps."""
+        return weights_of_outputs(sample_weight, row_offsets)
 
     def strata(self, estimator, y, n_held_out):
         """Return None: a sequence has many labels."""

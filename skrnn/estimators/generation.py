@@ -6,14 +6,20 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn.estimators.modes import MODES
 from skrnn.sampling import draw_class, draw_labels
-from skrnn.sequences import is_pandas
+from skrnn.sequences import is_pandas, label
 
-_N_STEPS = [Interval(Integral, 1, None, closed="left")]
+_OPTIONS = {
+    "n_steps": [Interval(Integral, 1, None, closed="left")],
+    "temperature": [Interval(Real, 0, None, closed="neither")],
+    "top_k": [Interval(Integral, 1, None, closed="left"), None],
+    "top_p": [Interval(Real, 0, 1, closed="right"), None],
+    "random_state": ["random_state"],
+}
 _UNKNOWN_ID = 1
 
 
@@ -21,9 +27,12 @@ def _refuse(why):
     raise ValueError(f"This model cannot generate: {why}")
 
 
-def _check_can_generate(estimator):
-    """Refuse models whose outputs do not continue their inputs step by step."""
+def _check_can_generate(estimator, **options):
+    """Refuse models whose outputs do not continue their inputs step by step, and bad options."""
     check_is_fitted(estimator)
+    validate_parameter_constraints(
+        _OPTIONS, options, caller_name=f"{type(estimator).__name__}.generate"
+    )
     network = estimator._network
     if estimator._fitted_mode != "many_to_many":
         _refuse(
@@ -48,6 +57,8 @@ def _continue(estimator, prompt, n_steps, choose):
         prompt = np.asarray(prompt)
         # A column, since a line of numbers might be taken for the row of a table.
         prompt = prompt[:, np.newaxis] if prompt.ndim == 1 else prompt
+    if np.ndim(prompt) and len(prompt) == 0:
+        raise ValueError("The prompt is empty: pass at least one step, from which to go on.")
     sequences = mode.read_inputs(estimator, [prompt], reset=False, dtype=estimator._params.dtype)
     state, results = estimator.init_state(), []
     for x in sequences.values:
@@ -99,8 +110,8 @@ class _Classes:
     def __call__(self, probabilities):
         with np.errstate(divide="ignore"):
             chosen = draw_class(np.log(probabilities), self.rng, **self.options)
-        label = self.classes[chosen]
-        return label, self.inputs[chosen], self.stop is not None and label == self.stop
+        said = self.classes[chosen]
+        return said, self.inputs[chosen], self.stop is not None and said == self.stop
 
 
 def _rows_of_classes(estimator, network):
@@ -125,7 +136,6 @@ def _rows_of_classes(estimator, network):
 class NumberGeneration:
     """Mixin: a regressor that continues sequences."""
 
-    @validate_params({"n_steps": _N_STEPS}, prefer_skip_nested_validation=True)
     def generate(self, prompt, n_steps):
         """Continue a sequence by feeding predictions back.
 
@@ -149,7 +159,7 @@ class NumberGeneration:
         ValueError
             If the model cannot generate; the message says why.
         """
-        network = _check_can_generate(self)
+        network = _check_can_generate(self, n_steps=n_steps)
         if network.n_channels != self.n_outputs_ or network.inputs.tables:
             _refuse(
                 f"it reads {network.n_channels} channels and gives {self.n_outputs_} numbers, "
@@ -161,16 +171,6 @@ class NumberGeneration:
 class ClassGeneration:
     """Mixin: a classifier that continues sequences."""
 
-    @validate_params(
-        {
-            "n_steps": _N_STEPS,
-            "temperature": [Interval(Real, 0, None, closed="neither")],
-            "top_k": [Interval(Integral, 1, None, closed="left"), None],
-            "top_p": [Interval(Real, 0, 1, closed="right"), None],
-            "random_state": ["random_state"],
-        },
-        prefer_skip_nested_validation=True,
-    )
     def generate(
         self,
         prompt,
@@ -230,15 +230,16 @@ class ClassGeneration:
         >>> model.generate([0, 1, 2, 3, 0, 1], 5, top_k=1)
         array([2, 3, 0, 1, 2])
         """
-        network = _check_can_generate(self)
+        options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+        network = _check_can_generate(self, n_steps=n_steps, random_state=random_state, **options)
         if not hasattr(self, "predict_proba"):
             _refuse("loss='hinge' gives no probabilities to draw from. Fit with loss='log_loss'.")
         rng = check_random_state(random_state)
         if self._multilabel:
             return self._generate_labels(network, prompt, n_steps, rng, temperature, top_k, top_p)
-        options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
         inputs = _rows_of_classes(self, network)
         if tokenizer is not None:
+            _check_tokenizer(tokenizer, self.classes_)
             prompt, stop = _ids_of_text(tokenizer, prompt), _id_of_stop(tokenizer, stop)
         elif isinstance(prompt, str):
             raise ValueError("prompt is a text: pass the fitted SequenceTokenizer as tokenizer.")
@@ -262,9 +263,21 @@ class ClassGeneration:
         return np.array(_continue(self, prompt, n_steps, _Labels(rng, temperature)))
 
 
+def _check_tokenizer(tokenizer, classes):
+    """Refuse a tokenizer whose vocabulary lacks ids that the model says."""
+    check_is_fitted(tokenizer)
+    if classes.dtype.kind not in "iu" or classes[-1] >= tokenizer.n_tokens_:
+        raise ValueError(
+            f"The model says {label(classes[-1])}, but the tokenizer has ids from 0 to "
+            f"{tokenizer.n_tokens_ - 1}: it is not the one that made the model's y."
+        )
+
+
 def _ids_of_text(tokenizer, prompt):
     if not isinstance(prompt, str) or not prompt:
-        raise ValueError(f"With a tokenizer the prompt must be a text, got {prompt!r}.")
+        raise ValueError(
+            f"With a tokenizer the prompt must be a text of one token or more, got {prompt!r}."
+        )
     ids = tokenizer.transform([prompt])[0]
     unknown = np.flatnonzero(np.asarray(ids) == _UNKNOWN_ID)
     if unknown.size:

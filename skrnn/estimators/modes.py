@@ -7,41 +7,26 @@ mean, classes or numbers, is the estimator's business.
 from __future__ import annotations
 
 import numpy as np
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from skrnn import inference
 from skrnn.estimators.decoding import EncoderDecoderMode, OneToManyMode
 from skrnn.estimators.tokens import read_inputs
+from skrnn.estimators.weighing import checked_weights, is_frame, is_line, weights_of_steps
 from skrnn.layouts import frame_ids, is_scalar, plain_input
 from skrnn.network import Network
 from skrnn.objective import Dropout, Objective
 from skrnn.sequences import is_pandas
 from skrnn.streams import StreamObjective
-from skrnn.targets import ignored_steps, names_of, read_steps, restore_steps
+from skrnn.targets import ignored_steps, names_of, read_steps, refuse_mixed, restore_steps
 from skrnn.validation import check_target_length
-
-
-def _checked_weight(sample_weight, n_rows):
-    return _check_sample_weight(
-        sample_weight, np.empty((n_rows, 1)), dtype=np.float64, ensure_non_negative=True
-    )
-
-
-def is_frame(values):
-    """Tell whether values are a Series or frame with a (sequence, time) index."""
-    return is_pandas(values) and values.index.nlevels > 1
-
-
-def _is_line(values):
-    """Tell whether values are one number for each sequence."""
-    return not is_frame(values) and all(is_scalar(value) for value in values)
 
 
 def _refuse_sequences(y):
     """Raise if y holds a sequence of targets for each sequence, of which one alone is asked."""
     if is_pandas(y) or isinstance(y, np.ndarray):
         y = np.asarray(y)
-        are_sequences = y.ndim > 2 or (y.ndim == 1 and y.dtype == object and not _is_line(y))
+        are_sequences = y.ndim > 2 or (y.ndim == 1 and y.dtype == object and not is_line(y))
     else:
         elements = y if isinstance(y, (list, tuple)) else ()
         are_sequences = len({len(own) for own in elements if not is_scalar(own)}) > 1
@@ -61,6 +46,8 @@ class ManyToOne:
     reads_lazily = True
     # Whether outputs are sequences of their own length.
     decodes = False
+    # Steps over which fresh memory gates are to remember, if sequences are that long.
+    longest_memory = np.inf
     network_class = Network
 
     def read_inputs(self, estimator, X, *, reset, dtype=None):
@@ -161,7 +148,7 @@ class ManyToOne:
 
     def read_weights(self, sample_weight, sequences, X, row_offsets):
         """Return the weight of each row, float64."""
-        return _checked_weight(sample_weight, len(sequences))
+        return checked_weights(sample_weight, len(sequences))
 
     def strata(self, estimator, y, n_held_out):
         """Return the groups that a validation split keeps in proportion, or None."""
@@ -185,6 +172,8 @@ class ManyToMany(ManyToOne):
     """One output for each step."""
 
     reads_lazily = False
+    # The near past decides most outputs: longer memory made tags, music and text slower to learn.
+    longest_memory = 2
 
     def pooling(self, estimator):
         """Return None: each step is read by itself."""
@@ -200,8 +189,12 @@ class ManyToMany(ManyToOne):
         y = plain_input(y)
         rows = read_steps(y, sequences, X, ignore_label=ignore_label)
         ignored = ignored_steps(rows, sequences, ignore_label)
-        kept = rows[~ignored]
+        kept, places = rows[~ignored], np.flatnonzero(~ignored)
+        if kept.ndim == 1:
+            refuse_mixed(kept, places, sequences.offsets)
         kept = np.array(kept.tolist()) if kept.dtype == object else kept
+        if not reset:
+            estimator._refuse_unseen(kept, places, sequences.offsets)
         checked = estimator._check_y(kept, reset=reset)
         if reset:
             estimator._target_names = names_of(y)
@@ -215,15 +208,7 @@ class ManyToMany(ManyToOne):
 
     def read_weights(self, sample_weight, sequences, X, row_offsets):
         """Return the weight of each step; one for a sequence is that of all its steps."""
-        sample_weight = plain_input(sample_weight)
-        if sample_weight is None:
-            return np.ones(len(sequences.values))
-        if np.isscalar(sample_weight) or _is_line(sample_weight):
-            weight = _checked_weight(sample_weight, len(sequences))
-            return np.repeat(weight, sequences.lengths)
-        rows = read_steps(sample_weight, sequences, X, name="sample_weight")
-        rows = rows[:, 0] if rows.ndim == 2 and rows.shape[1] == 1 else rows
-        return _checked_weight(rows.astype(np.float64), len(sequences.values))
+        return weights_of_steps(sample_weight, sequences, X)
 
     def strata(self, estimator, y, n_held_out):
         """Return None: a sequence has many targets."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from numbers import Integral
 
 import numpy as np
@@ -10,7 +11,7 @@ from skrnn.estimators.modes import MODES
 from skrnn.outputs import token_outputs
 from skrnn.search import search_tokens
 from skrnn.sequences import label
-from skrnn.targets import place_of
+from skrnn.targets import place_of, refuse_mixed
 
 
 def _refuse_fractions(rows, offsets):
@@ -52,22 +53,27 @@ class OutputLabels:
                 "loss='log_loss'."
             )
         _refuse_fractions(rows, offsets)
+        refuse_mixed(rows, np.arange(len(rows)), offsets)
         if not reset:
-            self._refuse_unseen(rows, offsets)
+            self._refuse_unseen(rows, np.arange(len(rows)), offsets)
         rows = self._check_y(rows, reset=reset)
         self._note_layout(offsets, layout, reset=reset)
         if reset:
             self.n_outputs_ = self.classes_.size + (layout.n_steps is None)
         return rows
 
-    def _refuse_unseen(self, rows, offsets):
-        unseen = ~np.isin(rows, self.classes_)
+    def _refuse_unseen(self, labels, rows, offsets):
+        """Refuse labels that are no classes, naming sequence and step of the first."""
+        if labels.ndim == 2 or self._multilabel:
+            return
+        unseen = ~np.isin(labels, self.classes_)
         if unseen.any():
-            i, step = place_of(int(unseen.argmax()), offsets)
+            k = int(unseen.argmax())
+            i, step = place_of(rows[k], offsets)
             raise ValueError(
-                f"y holds {label(rows[unseen.argmax()])} in sequence {i}, step {step}, a label "
-                f"that was not there before; known are {self.classes_.tolist()}. partial_fit "
-                "takes all of them as `classes` in its first call."
+                f"y holds {label(labels[k])} in sequence {i}, step {step}, a label that was not "
+                f"there before; known are {self.classes_.tolist()}. partial_fit takes all of them "
+                "as `classes` in its first call."
             )
 
     def _note_layout(self, offsets, layout, *, reset):
@@ -94,6 +100,9 @@ class OutputLabels:
 
         Of outputs that end by themselves, lengths that are `known` are of no account.
         """
+        beam_width = self.beam_width if beam_width is None else beam_width
+        if not isinstance(beam_width, Integral) or beam_width < 1:
+            raise ValueError(f"beam_width must be an integer of at least 1, got {beam_width!r}.")
         if known and self._end is not None:
             n_steps = np.full(n_steps.size, self._longest_output)
         return search_tokens(
@@ -104,7 +113,7 @@ class OutputLabels:
             start=self.classes_.size,
             end=self._end,
             n_steps=n_steps,
-            beam_width=self.beam_width if beam_width is None else beam_width,
+            beam_width=beam_width,
         )[0]
 
     def _said(self, made):
@@ -112,11 +121,14 @@ class OutputLabels:
         return [self.classes_[codes] for codes in made]
 
     def _score_outputs(self, made, y, offsets, weight):
-        """Return the share of steps that are right; of unequal lengths the longer counts."""
+        """Return the share of steps that are right; of unequal lengths the longer counts.
+
+        A step beyond the end of the true output has the mean weight of those before.
+        """
         right = total = 0.0
-        for i, said in enumerate(self._said(made)):
-            true = y[offsets[i] : offsets[i + 1]]
+        for said, span in zip(self._said(made), pairwise(offsets), strict=True):
+            true, own = y[slice(*span)], weight[slice(*span)]
             n_both = min(said.size, true.size)
-            right += weight[offsets[i]] * np.count_nonzero(said[:n_both] == true[:n_both])
-            total += weight[offsets[i]] * max(said.size, true.size)
+            right += own[:n_both][said[:n_both] == true[:n_both]].sum()
+            total += own.sum() + own.mean() * max(0, said.size - true.size)
         return float(right / total)

@@ -8,6 +8,7 @@ from skrnn.estimators.modes import MODES
 from skrnn.losses import classification_loss
 from skrnn.outputs import value_outputs
 from skrnn.search import unroll_values
+from skrnn.sequences import label
 from skrnn.targets import place_of
 from skrnn.teaching import EndingLoss
 
@@ -19,7 +20,15 @@ class OutputValues:
     is the last.
     """
 
+    def _refuse_unseen(self, values, rows, offsets):
+        """Do nothing: any number may come."""
+
     def _check_outputs(self, rows, offsets, layout, *, reset):
+        if rows.dtype.kind in "US":
+            raise ValueError(
+                f"y holds {label(rows.flat[0])} in sequence 0, step 0, but this regressor says "
+                "numbers. For sequences of labels or characters use RNNClassifier."
+            )
         if rows.dtype.kind in "fO":
             wrong = ~np.isfinite(rows.astype(np.float64)).reshape(len(rows), -1).all(axis=1)
             if wrong.any():

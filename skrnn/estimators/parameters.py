@@ -55,7 +55,9 @@ _NETWORK = """\
     hidden_layer_sizes : int or tuple of int, default=(64,)
         Units of each recurrent layer, the first layer first; per direction if `bidirectional`.
     cell : {"gru", "lstm", "rnn"} or Cell, default="gru"
-        The recurrent cell, by name or a :class:`~skrnn.cells.Cell` of one's own.
+        The recurrent cell, by name or a :class:`~skrnn.cells.Cell` of one's own. The GRU begins
+        with memories of all lengths up to the longest sequence, but with ``mode="many_to_many"``
+        with short ones; :class:`~skrnn.cells.Cell` tells how to lengthen them.
     mode : {"many_to_one", "many_to_many", "one_to_many", "encoder_decoder"}, \
 default="many_to_one"
         How outputs stand to inputs: ``"many_to_one"`` gives each sequence one, ``"many_to_many"``
@@ -71,8 +73,9 @@ default="many_to_one"
         that is learned. An int is for all channels, each with vectors of its own; a dict names the
         channels of ids by number or column, as in ``{0: 64, 1: 8}``, and the others are values.
         Only the vectors of ids in a batch are moved, and `alpha` spares them. Sequences need no
-        padding; an id that pads is an id like any other. An id not seen in fit is an error unless
-        `vocabulary_size` makes room for it. Ids alone are computed in float32, unless X is float64.
+        padding: an id that pads is an id like any other, and :func:`~skrnn.strip_padding` takes it
+        off a rectangle. An id not seen in fit is an error unless `vocabulary_size` makes room for
+        it. Ids alone are computed in float32, unless X is float64.
     vocabulary_size : int, dict or None, default=None
         Number of ids, of all channels or of each. None is one more than the highest id in `fit`.
     embeddings : array-like of shape (vocabulary_size, embedding_dim), dict or None, default=None

@@ -190,8 +190,9 @@ list of array-like of shape (n_steps_i, n_channels), or DataFrame
             length: a list of arrays of shape (n_steps_i,) or (n_steps_i, n_outputs), or an array
             of shape (n_sequences, n_output_steps) or (n_sequences, n_output_steps, n_outputs).
         sample_weight : array-like of shape (n_sequences,), default=None
-            Weight of each sequence in the loss; with ``mode="many_to_many"`` also of each step, in
-            any layout of y.
+            Weight of each sequence in the loss; where y has a target for each step, also of each
+            step, in any layout of y. A step of weight zero is not taught; with
+            ``mode="encoder_decoder"`` and ``"one_to_many"`` the next step still reads it.
         X_val, y_val : array-like, default=None
             Validation data to watch each epoch, and to stop by if `early_stopping`.
 

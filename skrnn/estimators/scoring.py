@@ -19,7 +19,8 @@ class Scoring:
             Their true targets. With ``mode="many_to_many"`` those of each step, in any layout that
             `fit` takes; steps without one do not count.
         sample_weight : array-like of shape (n_sequences,), default=None
-            Weight of each sequence, or of each step as in `fit`.
+            Weight of each sequence, or of each step as in `fit`; a predicted step beyond the end of
+            the true ones has their mean weight.
 
         Returns
         -------

@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval
 
 from skrnn.embedding import first_invalid_id
 from skrnn.layouts import is_scalar, layout_of, plain_input
-from skrnn.sequences import is_pandas
+from skrnn.sequences import is_pandas, label
 from skrnn.targets import place_of
 from skrnn.validation import check_sequences
 
@@ -47,12 +47,18 @@ def read_inputs(estimator, X, *, reset, dtype=None, lazy=False):
         The steps, ids among them as whole numbers.
     """
     asked = estimator.embedding_dim is not None or estimator.embeddings is not None
+    if reset and not asked and estimator.vocabulary_size is not None:
+        raise ValueError(
+            f"vocabulary_size={estimator.vocabulary_size!r} counts ids, but without embedding_dim "
+            "X is read as values. Set embedding_dim, or vocabulary_size=None."
+        )
+    _refuse_text(X, "" if asked else " with embedding_dim")
     if not (asked if reset else estimator._tables):
         sequences = check_sequences(estimator, X, reset=reset, dtype=dtype, lazy=lazy)
         if reset:
             estimator._tables = None
         return sequences
-    _refuse_text(X)
+    _refuse_single(X)
     if dtype is None and _are_integers(X):
         dtype = np.float32
     sequences = check_sequences(estimator, X, reset=reset, dtype=dtype)
@@ -65,12 +71,34 @@ def read_inputs(estimator, X, *, reset, dtype=None, lazy=False):
     return sequences
 
 
-def _refuse_text(X):
-    texts = isinstance(X, (list, tuple)) or (isinstance(X, np.ndarray) and X.ndim == 1)
-    if isinstance(X, str) or (texts and any(isinstance(x, str) for x in X)):
+def _refuse_text(X, addition):
+    """Refuse texts and words, where a tokenizer is missing."""
+    if is_pandas(X) and X.ndim == 1 and X.index.nlevels == 1:
+        X = X.to_numpy()
+    listed = isinstance(X, (list, tuple)) or (isinstance(X, np.ndarray) and X.ndim == 1)
+    if isinstance(X, str) or (listed and any(map(_is_text, X))):
         raise ValueError(
-            "X holds text, but ids are expected. Put a skrnn.SequenceTokenizer before the "
-            "estimator: make_pipeline(SequenceTokenizer(), ...)."
+            "X holds strings, but numbers are expected. Put a skrnn.SequenceTokenizer, which takes "
+            f"texts and lists of words, before the estimator{addition}: "
+            "make_pipeline(SequenceTokenizer(), ...)."
+        )
+
+
+def _is_text(x):
+    """Tell whether something is a string, or a list that begins with one."""
+    if isinstance(x, (list, tuple)) and x:
+        x = x[0]
+    return isinstance(x, str)
+
+
+def _refuse_single(X):
+    """Refuse one sequence of ids where a list of them is expected."""
+    X = plain_input(X)
+    flat = isinstance(X, (list, tuple)) and len(X) and all(map(is_scalar, X))
+    if flat or (isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype != object):
+        raise ValueError(
+            f"X holds single ids, the first {label(X[0]) if len(X) else 'missing'}, not sequences "
+            "of them. One sequence alone goes in a list: [X]."
         )
 
 
@@ -164,9 +192,20 @@ def _check_ids(sequences, channel, n_ids):
     value, (i, step) = sequences.values[row, channel], place_of(row, sequences.offsets)
     place = f"Sequence {i}, step {step}, channel {channel} of X"
     if value != np.floor(value) or value < 0:
+        hint = ""
+        if value < 0 and value == np.floor(value):
+            hint = (
+                " If it fills up shorter sequences, take it off: skrnn.strip_padding(X, "
+                f"padding_id={value:.0f})."
+            )
         raise ValueError(
             f"{place} is {value:g}, but ids are whole numbers from 0. If the channel holds values, "
-            "name only the channels of ids, as in embedding_dim={0: 64}."
+            f"name only the channels of ids, as in embedding_dim={{0: 64}}.{hint}"
+        )
+    if n_ids == MOST_IDS:
+        raise ValueError(
+            f"{place} is the id {value:.0f}, but at most {MOST_IDS} ids are told apart, 0 to "
+            f"{MOST_IDS - 1}. Number the ids that occur, as skrnn.SequenceTokenizer does."
         )
     raise ValueError(
         f"{place} is the id {value:.0f}, which is not in the vocabulary of {n_ids} ids, 0 to "
