@@ -3,9 +3,9 @@
 ``C += A @ B`` is cut into tiles of a few rows by one or two vector registers of columns, which
 :mod:`skrnn._tiles` runs down the shared dimension.
 
-Each element of C is one chain of fused multiply-adds in the order of the shared dimension,
-whatever the tile, the number of rows or the vector width. Hence a row of a product has the same
-bits alone and among others, and on one machine and another.
+Each element of C is one chain of fused multiply-adds in the order of the shared dimension, against
+it in the transposed product, whatever the tile, the number of rows or the vector width. Hence a row
+of a product has the same bits alone and among others, and on one machine and another.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TRANSPOSED_DEPTH_BLOCK = 64
 # Rows whose distance in bytes is a multiple of this fall into few sets of the cache and push each
 # other out; from this many rows and columns of C on, copying them apart pays.
 CROWDED = 512
-LARGE = 96
+LARGE = 256
 CACHE_LINE = 64
 
 _tall = make_tile(TALL, 2, "whole")
@@ -168,9 +168,11 @@ def _numpys_product(dtype):
     """Return the product of matrices at addresses by NumPy, without the promise of its bits."""
 
     def matrix(address, shape, strides):
-        span = sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
-        buffer = (ctypes.c_char * (span + dtype.itemsize)).from_address(address)
-        return np.ndarray(shape, dtype, buffer, strides=strides)
+        reach = [(n - 1) * stride for n, stride in zip(shape, strides, strict=True)]
+        before = -sum(step for step in reach if step < 0)
+        size = before + sum(step for step in reach if step > 0) + dtype.itemsize
+        buffer = (ctypes.c_char * size).from_address(address - before)
+        return np.ndarray(shape, dtype, buffer, offset=before, strides=strides)
 
     def add(deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns):
         C = matrix(c, (rows, columns), (c_row, dtype.itemsize))
@@ -238,13 +240,17 @@ def _add_crowded_transposed_product(A, B, C):
     size, more = C.itemsize, CACHE_LINE // C.itemsize
     a = np.empty((TRANSPOSED_DEPTH_BLOCK, A.shape[1] + more), dtype=C.dtype)
     b = np.empty((TRANSPOSED_DEPTH_BLOCK, B.shape[1] + more), dtype=C.dtype)
-    for k in range(0, A.shape[0], TRANSPOSED_DEPTH_BLOCK):
-        depth = min(TRANSPOSED_DEPTH_BLOCK, A.shape[0] - k)
-        _copy_rows(A, k, depth, a)
-        _copy_rows(B, k, depth, b)
+    end = A.shape[0]
+    while end > 0:
+        depth = min(TRANSPOSED_DEPTH_BLOCK, end)
+        end -= depth
+        _copy_rows(A, end, depth, a)
+        _copy_rows(B, end, depth, b)
         _call_product(
-            C.dtype.type(0), TRANSPOSED_DEPTH_BLOCK, address_of(a), size, a.strides[0],
-            address_of(b), b.strides[0], address_of(C), C.strides[0], C.shape[0], depth, C.shape[1],
+            C.dtype.type(0), TRANSPOSED_DEPTH_BLOCK,
+            address_of(a) + (depth - 1) * a.strides[0], size, -a.strides[0],
+            address_of(b) + (depth - 1) * b.strides[0], -b.strides[0],
+            address_of(C), C.strides[0], C.shape[0], depth, C.shape[1],
         )  # fmt: skip
 
 
@@ -253,14 +259,15 @@ def _add_transposed_product(A, B, C):
     if min(A.strides[0] % CROWDED, B.strides[0] % CROWDED) == 0 and min(C.shape) >= LARGE:
         _add_crowded_transposed_product(A, B, C)
     elif C.size > 0:
+        last = A.shape[0] - 1
         _call_product(
             C.dtype.type(0),
             TRANSPOSED_DEPTH_BLOCK,
-            address_of(A),
+            address_of(A) + last * A.strides[0],
             A.itemsize,
-            A.strides[0],
-            address_of(B),
-            B.strides[0],
+            -A.strides[0],
+            address_of(B) + last * B.strides[0],
+            -B.strides[0],
             address_of(C),
             C.strides[0],
             A.shape[1],
@@ -274,7 +281,7 @@ def _add_product_plain(A, B, C):
 
 
 def _add_transposed_product_plain(A, B, C):
-    C += A.T @ B
+    C += A[::-1].T @ B[::-1]
 
 
 # Intrinsics exist only in compiled code; without the compiler NumPy multiplies.
@@ -282,6 +289,9 @@ add_product = _add_product_plain if JIT_DISABLED else _add_product
 """``C += A @ B`` for two-dimensional arrays of one float type whose rows are contiguous."""
 
 add_transposed_product = _add_transposed_product_plain if JIT_DISABLED else _add_transposed_product
-"""``C += A.T @ B``, read in place: a transposed A costs nothing."""
+"""``C += A.T @ B``, read in place: a transposed A costs nothing.
+
+Rows are added from the last to the first, as backpropagation meets them: a gradient that is summed
+a stretch of steps at a time has the bits of one that is summed at once."""
 
 __all__ = ["add_product", "add_transposed_product"]

@@ -32,8 +32,8 @@ def _copy_channel(steps, channel, first, out):
 
 @jit
 def _add_to_rows(steps, channel, slots, d_out, first, values):
-    """Add the gradient of each vector to that of its id, in the order of the steps."""
-    for row in range(steps.shape[0]):
+    """Add the gradient of each vector to that of its id, from the last step to the first."""
+    for row in range(steps.shape[0] - 1, -1, -1):
         place = slots[np.int64(steps[row, channel])]
         for k in range(values.shape[1]):
             values[place, k] += d_out[row, first + k]

@@ -39,19 +39,35 @@ def _input_gradient(gates, W_x, d_x):
 
 @jit
 def add_column_sums(values, sums):
-    """Add the sum of each column."""
-    for row in range(values.shape[0]):
+    """Add the sum of each column, from the last row to the first.
+
+    Four rows at a time: a sum is read and written once for all of them.
+    """
+    last = values.shape[0]
+    while last >= 4:
+        a, b = flat(values, last - 1, last), flat(values, last - 2, last - 1)
+        c, d = flat(values, last - 3, last - 2), flat(values, last - 4, last - 3)
         for k in range(sums.size):
-            sums[k] += values[row, k]
+            sums[k] = (((sums[k] + a[k]) + b[k]) + c[k]) + d[k]
+        last -= 4
+    while last > 0:
+        a = flat(values, last - 1, last)
+        for k in range(sums.size):
+            sums[k] += a[k]
+        last -= 1
 
 
 @jit
-def _add_gate_gradient(x, operand, d_gate, d_recurrent, d_W_x, d_W_h, d_b_x, d_b_h):
+def _add_gate_gradient(x, operand, d_gate, d_recurrent, is_added, d_W_x, d_W_h, d_b_x, d_b_h):
     """Add the gradients of one gate's weights: products over all steps at once."""
     add_transposed_product(x, d_gate, d_W_x)
     add_transposed_product(operand, d_recurrent, d_W_h)
     add_column_sums(d_gate, d_b_x)
-    add_column_sums(d_recurrent, d_b_h)
+    if is_added:
+        # Both biases are added to the gate and never had another gradient.
+        d_b_h[:] = d_b_x
+    else:
+        add_column_sums(d_recurrent, d_b_h)
 
 
 class LayerWeights:
@@ -328,13 +344,13 @@ class Layer:
         """
         cell, buffers = self.cell, kept.buffers
         name = cell.gates[gate]
-        operand = buffers.operands[0]
+        operand, is_added = buffers.operands[0], name not in cell.inner_gates
         d_gate = d_recurrent = buffers.gates[gate]
-        if name in cell.inner_gates:
+        if not is_added:
             d_recurrent = buffers.inner[cell.inner_gates.index(name)]
         if name in cell.own_operands:
             operand = buffers.operands[1 + cell.own_operands.index(name)]
         _add_gate_gradient(
-            kept.x, operand, d_gate, d_recurrent,
+            kept.x, operand, d_gate, d_recurrent, is_added,
             gradient.W_x[gate], gradient.W_h[gate], gradient.b_x[gate], gradient.b_h[gate],
         )  # fmt: skip

@@ -105,6 +105,43 @@ class Dropout:
         return DropoutMasks(recurrent, inputs)
 
 
+class PieceGradient:
+    """The gradient of a piece of a batch.
+
+    Parameters
+    ----------
+    vector : ndarray of shape (layout.size,)
+        The flat gradient; the part of the tables is not used.
+    views : NetworkWeights or PairWeights
+        Views of its parts; ``views.tables`` holds the gradients of tables.
+    network : Network or EncoderDecoder
+        Whose gradient.
+    """
+
+    def __init__(self, vector, views, network):
+        self.vector = vector
+        self.views = views
+        self._dense = vector[: network.n_dense]
+        self._is_sparse = bool(network.inputs.tables)
+
+    def clear(self, tables):
+        """Set it to zero; `tables` are the rows of tables that the piece touches."""
+        self._dense[:] = 0
+        self.views.tables = tables
+
+    def add(self, other):
+        """Add the gradient of another piece, whose ids are all among those of this one."""
+        self._dense += other._dense
+        for own, table in zip(self.views.tables, other.views.tables, strict=True):
+            own.values[own.slots[table.rows]] += table.values
+
+    def result(self):
+        """Return the flat gradient, sparse where the network has tables."""
+        if not self._is_sparse:
+            return self.vector
+        return SparseGradient(self._dense, self.views.tables, self.vector.size)
+
+
 class Objective:
     """Loss and gradient of a network on given data.
 
@@ -158,7 +195,7 @@ class Objective:
         self._weight_slices = network.layout.weight_slices()
         self._tasks = network.gradient_tasks()
         self._workspaces = []
-        self._gradient = None
+        self._gradients = []
 
     def __len__(self):
         return len(self.sequences)
@@ -196,32 +233,29 @@ class Objective:
         pieces = self._pieces(indices, lengths)
         if len(pieces) == 1 or lengths.sum() * params.size < WORTH_SHARING:
             threads = ALONE
-        while len(self._workspaces) < min(threads.count, len(pieces)):
-            self._workspaces.append(Workspace())
-        loss, gradient, views = 0.0, *self._cleared_gradient(params.dtype)
-        views.tables = self.network.inputs.begin_gradient(sequences, positions)
+
+        def run(piece, workspace, gradient):
+            batch = PackedBatch(sequences, positions[piece])
+            own = masks.take(piece)
+            return self._run_piece(
+                params, batch, indices[piece], total_weight, own, workspace, gradient.views
+            )
+
+        loss, total = 0.0, self._begin_gradient(0, params.dtype, sequences, positions)
         for first in range(0, len(pieces), threads.count):
             wave = pieces[first : first + threads.count]
-
-            def run(piece, workspace):
-                batch = PackedBatch(sequences, positions[piece])
-                return self._run_piece(
-                    params, batch, indices[piece], total_weight, masks.take(piece), workspace
-                )
-
-            done = threads.map(run, wave, self._workspaces)
-            loss = sum((value for value, _, _ in done), start=loss)
-
-            def add(task, done=done):
-                for _, trace, d_raw in done:
-                    self.network.add_weight_gradients(task, trace, d_raw, views)
-
-            threads.map(add, self._tasks)
-        loss += self._penalize(params, gradient, total_weight)
-        if self.network.inputs.tables:
-            n_dense = self.network.n_dense
-            gradient = SparseGradient(gradient[:n_dense], views.tables, gradient.size)
-        return loss, gradient
+            # The first piece writes to the gradient of the batch; the others are added to it.
+            gradients = [
+                total if first + i == 0
+                else self._begin_gradient(1 + i, params.dtype, sequences, positions[piece])
+                for i, piece in enumerate(wave)
+            ]  # fmt: skip
+            loss = sum(threads.map(run, wave, self._workspaces_for(wave), gradients), start=loss)
+            for gradient in gradients:
+                if gradient is not total:
+                    total.add(gradient)
+        loss += self._penalize(params, total.vector, total_weight)
+        return loss, total.result()
 
     def batches(self, order, size):
         """Return what `gradient` takes, for each batch of an epoch.
@@ -253,15 +287,22 @@ class Objective:
     def _views(self, vector):
         return NetworkWeights(self.network, vector)
 
-    def _cleared_gradient(self, dtype):
-        """Return the flat gradient, all zero, and views of its parts."""
-        if self._gradient is None:
-            vector = aligned_empty(self.network.layout.size, dtype)
-            self._gradient = vector, self._views(vector)
-        self._gradient[0][: self.network.n_dense] = 0
-        return self._gradient
+    def _workspaces_for(self, wave):
+        """Return a workspace for each piece that is run at a time."""
+        while len(self._workspaces) < len(wave):
+            self._workspaces.append(Workspace())
+        return self._workspaces[: len(wave)]
 
-    def _run_piece(self, params, batch, indices, total_weight, masks, workspace):
+    def _begin_gradient(self, number, dtype, sequences, positions):
+        """Return one of the gradients that are kept from batch to batch, all zero."""
+        while len(self._gradients) <= number:
+            vector = aligned_empty(self.network.layout.size, dtype)
+            self._gradients.append(PieceGradient(vector, self._views(vector), self.network))
+        self._gradients[number].clear(self.network.inputs.begin_gradient(sequences, positions))
+        return self._gradients[number]
+
+    def _run_piece(self, params, batch, indices, total_weight, masks, workspace, gradient):
+        """Return the loss of a piece of a batch and add its gradient to views of the flat one."""
         # A piece is sorted already, so the batch keeps its order and the masks fit.
         trace = self._forward(params, batch, indices, masks, workspace)
         d_raw = workspace.take("d_raw", trace.raw.shape, params.dtype)
@@ -271,7 +312,12 @@ class Objective:
             self.loss, params, trace, self.target[rows], scale, d_raw
         )
         self.network.backward(params, trace, d_raw, workspace, self.walk)
-        return loss, trace, d_raw
+        self._add_weight_gradients(trace, d_raw, gradient)
+        return loss
+
+    def _add_weight_gradients(self, trace, d_raw, gradient):
+        for task in self._tasks:
+            self.network.add_weight_gradients(task, trace, d_raw, gradient)
 
     def _forward(self, params, batch, indices, masks, workspace):
         return self.network.forward(params, batch, workspace, masks)

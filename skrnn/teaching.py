@@ -41,12 +41,13 @@ class TeachingObjective(Objective):
     def _pieces(self, indices, lengths):
         return pieces_of(self.network, self.sequences, self.target, indices)
 
-    def _run_piece(self, params, batch, indices, total_weight, masks, workspace):
+    def _run_piece(self, params, batch, indices, total_weight, masks, workspace, gradient):
         masks = PairOfMasks() if masks is NO_DROPOUT else masks
         trace = self.network.forward(params, batch, self.target, indices, workspace, masks)
         loss, d_raw = _weighted_loss(self.loss, trace, self.target, total_weight)
         self.network.backward(params, trace, d_raw, workspace, self.walk)
-        return loss, trace, d_raw
+        self._add_weight_gradients(trace, d_raw, gradient)
+        return loss
 
 
 def pieces_of(network, sequences, outputs, indices):

@@ -86,12 +86,25 @@ def test_every_number_of_rows(dtype, n_rows):
 @given(n_rows=rows.filter(bool), depth=depths, n_columns=columns, seed=seeds)
 def test_a_row_has_the_same_bits_alone(dtype, n_rows, depth, n_columns, seed):
     A, B, C = draw(n_rows, depth, n_columns, dtype, seed)
-    together = product(A, B, C)
-    np.testing.assert_array_equal(transposed_product(A, B, C), together)
+    together, transposed = product(A, B, C), transposed_product(A, B, C)
+    backwards = np.ascontiguousarray(A[:, ::-1]), np.ascontiguousarray(B[::-1])
+    np.testing.assert_array_equal(transposed, product(*backwards, C))
     for i in {0, n_rows // 2, n_rows - 1}:
         one = slice(i, i + 1)
         np.testing.assert_array_equal(product(A[one], B, C[one]), together[one])
-        np.testing.assert_array_equal(transposed_product(A[one], B, C[one]), together[one])
+        np.testing.assert_array_equal(transposed_product(A[one], B, C[one]), transposed[one])
+
+
+@compiled
+@each_dtype
+@pytest.mark.parametrize(("n_rows", "n_columns"), [(5, 19), (256, 256)])
+def test_a_transposed_product_has_the_same_bits_in_parts(dtype, n_rows, n_columns):
+    """From the last part to the first, as gradients are summed; the second shape is copied."""
+    A, B, C = draw(n_rows, 200, n_columns, dtype)
+    together = transposed_product(A, B, C)
+    for first, last in ((130, 200), (129, 130), (0, 129)):
+        C = transposed_product(A[:, first:last], B[first:last], C)
+    np.testing.assert_array_equal(C, together)
 
 
 @compiled
