@@ -142,6 +142,8 @@ class PackedBatch:
         Those of `shape`.
     """
 
+    first = 0
+
     def __init__(self, sequences, indices, lengths=None):
         self._sequences = sequences
         lengths = sequences.lengths_of(indices) if lengths is None else lengths
@@ -189,3 +191,68 @@ class PackedBatch:
     def pack(self, out):
         """Write the steps of all sequences to `out`, an array of shape (n_rows, n_channels)."""
         self._sequences.pack(self._indices, self.starts, out)
+
+    @property
+    def whole(self):
+        """The batch itself, as that of a stretch."""
+        return self
+
+    def stretch(self, first, last):
+        """Return the steps from `first` until before `last` as a batch of their own."""
+        return Stretch(self, first, last)
+
+    def _pack_stretch(self, first, starts, out):
+        self._sequences.pack(self._indices[: starts[1]], starts, out, first)
+
+
+class Stretch:
+    """Some steps of a batch, for what runs a batch a stretch at a time.
+
+    Parameters
+    ----------
+    batch : PackedBatch
+        The batch.
+    first, last : int
+        The first step, and one past the last.
+
+    Attributes
+    ----------
+    whole : PackedBatch
+        The batch.
+    first : int
+        The first step.
+    rows : slice
+        Its rows among those of the batch.
+    shape : Shape
+        Lengths and rows as if nothing came before or after.
+    starts : ndarray of int64 of shape (n_steps + 1,)
+        Those of `shape`.
+    """
+
+    def __init__(self, batch, first, last):
+        self.whole, self.first = batch, first
+        self.rows = slice(int(batch.starts[first]), int(batch.starts[last]))
+        lengths = np.minimum(batch.lengths - first, last - first)
+        lengths = lengths[: batch.starts[first + 1] - batch.starts[first]]
+        is_uniform = lengths[-1] == lengths[0]
+        self.shape = _uniform(lengths.size, last - first)[1] if is_uniform else Shape(lengths)
+        self.starts = self.shape.starts
+
+    @property
+    def n_sequences(self):
+        """Sequences that are alive at its first step."""
+        return self.shape.n_sequences
+
+    @property
+    def n_steps(self):
+        """Its steps."""
+        return self.shape.n_steps
+
+    @property
+    def n_rows(self):
+        """True steps of all sequences together."""
+        return self.shape.n_rows
+
+    def pack(self, out):
+        """Write its steps to `out`, an array of shape (n_rows, n_channels)."""
+        self.whole._pack_stretch(self.first, self.starts, out)

@@ -78,5 +78,5 @@ class CRFHead(StepHead):
     def add_weight_gradients(self, trace, d_raw, gradient):
         """Add the gradient of its weights, whose views are `gradient`."""
         super().add_weight_gradients(trace, d_raw, gradient[:2])
-        for part, of_piece in zip(gradient[2:], trace.d_head, strict=True):
+        for part, of_piece in zip(gradient[2:], trace.d_head or (), strict=False):
             part += of_piece

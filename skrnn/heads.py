@@ -145,8 +145,8 @@ class SequenceHead:
         ----------
         kept : list of Kept
             Of each direction of the top layer.
-        batch : PackedBatch
-            The sequences.
+        batch : PackedBatch or Stretch
+            The sequences, or some steps of them: all before have been read already.
         workspace : Workspace
             Where the result lives.
 
@@ -154,14 +154,17 @@ class SequenceHead:
         -------
         pooled : ndarray of shape (rows, n_features)
             In the batch's order.
+        reached : list of ndarray of int64, or None
+            What `backward` needs of the pooling.
         """
-        pool, parts = POOLINGS[self.pooling].pool, []
+        pool, parts, reached = POOLINGS[self.pooling].pool, [], []
+        whole = batch.whole
         for d, direction in enumerate(kept):
-            shape = (batch.n_sequences, direction.output.shape[1])
-            part = workspace.take(("pooled", d), shape, direction.output.dtype)
-            pool(direction.output, batch.starts, batch.lengths, part)
-            parts.append(part)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+            shape = (whole.n_sequences, direction.output.shape[1])
+            parts.append(workspace.take(("pooled", d), shape, direction.output.dtype))
+            reached.append(workspace.take(("reached", d), shape, np.int64))
+            pool(direction.output, batch.first, batch.starts, whole.lengths, parts[-1], reached[-1])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1), reached
 
     def drop(self, pooled, mask, batch, workspace):
         """Return what is left of `pooled` after dropout, one row of `mask` a sequence."""
@@ -234,7 +237,7 @@ class SequenceHead:
         weights : tuple of ndarray
             What `bind` returned.
         trace : Trace
-            What the forward pass left.
+            What the forward pass left, of the batch or of a stretch of it.
         d_raw : ndarray of shape (rows, n_outputs)
             Loss gradient of the raw outputs.
         workspace : Workspace
@@ -249,10 +252,10 @@ class SequenceHead:
             n_units = kept.output.shape[1]
             part = slice(d * n_units, (d + 1) * n_units)
             spread(
-                kept.output,
+                batch.first,
                 batch.starts,
-                batch.lengths,
-                np.ascontiguousarray(trace.pooled[:, part]),
+                batch.whole.lengths,
+                trace.reached[d],
                 np.ascontiguousarray(d_features[:, part]),
                 kept.buffers.d_output,
             )
@@ -293,7 +296,7 @@ class StepHead(SequenceHead):
 
     def read(self, kept, batch, workspace):
         """Return the states at every step."""
-        return side_by_side(kept, batch, workspace, "read")
+        return side_by_side(kept, batch, workspace, "read"), None
 
     def drop(self, pooled, mask, batch, workspace):
         """Return what is left of the states after dropout."""

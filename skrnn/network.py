@@ -277,11 +277,12 @@ class Network:
                     for d, own_weights in enumerate(directions)
                 ]
             )
-        features = pooled = self.head.read(layers[-1], batch, workspace)
+        pooled, reached = self.head.read(layers[-1], batch, workspace)
+        features = pooled
         if masks.inputs is not None:
             features = self.head.drop(pooled, masks.inputs[-1], batch, workspace)
         raw = self.head.raw(weights.head, features, workspace)
-        return Trace(batch, masks, layers, pooled, features, raw, steps)
+        return Trace(batch, masks, layers, pooled, features, raw, steps, reached)
 
     def _run(self, i, direction, weights, x, batch, workspace, masks, initial):
         if direction == 1:

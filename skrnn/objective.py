@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrnn import bptt, inference
+from skrnn import bptt, checkpointing, inference
 from skrnn._jit import jit
 from skrnn.batching import PackedBatch, even_batches, longest_first
 from skrnn.embedding import SparseGradient
@@ -164,6 +164,9 @@ class Objective:
         What to drop in training.
     walk : callable, default=bptt.full
         How to walk back through time.
+    checkpoint_steps : int, "auto" or None, default=None
+        Steps of the stretches after which states are kept, to compute the rest again (see
+        :mod:`skrnn.checkpointing`); it needs ``walk=bptt.full``. None keeps everything.
     mean_weight : float or None, default=None
         Weight by which a batch is divided for each of its sequences; None is the mean over all
         data, of the sum over a sequence's steps where each has a target. It is the same for all
@@ -181,6 +184,7 @@ class Objective:
         alpha=0.0,
         dropout=None,
         walk=bptt.full,
+        checkpoint_steps=None,
         mean_weight=None,
     ):
         self.network = network
@@ -191,6 +195,7 @@ class Objective:
         self.alpha = alpha
         self.dropout = dropout
         self.walk = walk
+        self.checkpoint_steps = checkpoint_steps
         self.mean_weight = weight.sum() / len(sequences) if mean_weight is None else mean_weight
         self._weight_slices = network.layout.weight_slices()
         self._tasks = network.gradient_tasks()
@@ -304,16 +309,29 @@ class Objective:
     def _run_piece(self, params, batch, indices, total_weight, masks, workspace, gradient):
         """Return the loss of a piece of a batch and add its gradient to views of the flat one."""
         # A piece is sorted already, so the batch keeps its order and the masks fit.
+        if self.checkpoint_steps is not None:
+            way = checkpointing.through(
+                self.network, params, batch, masks, self.checkpoint_steps, workspace, gradient
+            )
+            trace = way.forward()
+            loss, d_raw = self._evaluate(params, trace, indices, total_weight, workspace)
+            way.backward(trace, d_raw)
+            return loss
         trace = self._forward(params, batch, indices, masks, workspace)
+        loss, d_raw = self._evaluate(params, trace, indices, total_weight, workspace)
+        self.network.backward(params, trace, d_raw, workspace, self.walk)
+        self._add_weight_gradients(trace, d_raw, gradient)
+        return loss
+
+    def _evaluate(self, params, trace, indices, total_weight, workspace):
+        """Return the loss of a piece, and its gradient with respect to the raw outputs."""
         d_raw = workspace.take("d_raw", trace.raw.shape, params.dtype)
-        rows = self.network.head.rows(batch, indices)
+        rows = self.network.head.rows(trace.batch, indices)
         scale = (self.weight[rows] / total_weight).astype(params.dtype)
         loss = self.network.value_and_gradient(
             self.loss, params, trace, self.target[rows], scale, d_raw
         )
-        self.network.backward(params, trace, d_raw, workspace, self.walk)
-        self._add_weight_gradients(trace, d_raw, gradient)
-        return loss
+        return loss, d_raw
 
     def _add_weight_gradients(self, trace, d_raw, gradient):
         for task in self._tasks:

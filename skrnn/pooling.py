@@ -1,6 +1,7 @@
 """What the head of a many-to-one network reads: the last state, or the mean or maximum of all.
 
-Each pooling is a forward and a backward kernel over the rows of one direction.
+Each pooling is a forward and a backward kernel over the rows of one direction, of all steps or of
+a stretch of them; the stretches of a batch are pooled one after another, in the order of time.
 """
 
 from __future__ import annotations
@@ -15,69 +16,71 @@ from skrnn.cells import clear
 
 
 @jit
-def _pool_last(h, starts, lengths, pooled):
-    for i in range(lengths.size):
-        for k in range(h.shape[1]):
-            pooled[i, k] = h[starts[lengths[i] - 1] + i, k]
+def _pool_last(h, first, starts, lengths, pooled, reached):
+    for i in range(starts[1]):
+        t = lengths[i] - 1 - first
+        if t < starts.size - 1:
+            for k in range(h.shape[1]):
+                pooled[i, k] = h[starts[t] + i, k]
 
 
 @jit
-def _spread_last(h, starts, lengths, pooled, d_pooled, d_h):
+def _spread_last(first, starts, lengths, reached, d_pooled, d_h):
     clear(flat(d_h, 0, d_h.shape[0]))
-    for i in range(lengths.size):
-        for k in range(d_h.shape[1]):
-            d_h[starts[lengths[i] - 1] + i, k] = d_pooled[i, k]
+    for i in range(starts[1]):
+        t = lengths[i] - 1 - first
+        if t < starts.size - 1:
+            for k in range(d_h.shape[1]):
+                d_h[starts[t] + i, k] = d_pooled[i, k]
 
 
 @jit
-def _pool_mean(h, starts, lengths, pooled):
-    clear(flat(pooled, 0, pooled.shape[0]))
+def _pool_mean(h, first, starts, lengths, pooled, reached):
+    if first == 0:
+        clear(flat(pooled, 0, pooled.shape[0]))
     for t in range(starts.size - 1):
         for i in range(starts[t + 1] - starts[t]):
             for k in range(h.shape[1]):
                 pooled[i, k] += h[starts[t] + i, k]
-    for i in range(lengths.size):
-        length = h.dtype.type(lengths[i])
-        for k in range(h.shape[1]):
-            pooled[i, k] /= length
+    for i in range(starts[1]):
+        if lengths[i] - first < starts.size:
+            length = h.dtype.type(lengths[i])
+            for k in range(h.shape[1]):
+                pooled[i, k] /= length
 
 
 @jit
-def _spread_mean(h, starts, lengths, pooled, d_pooled, d_h):
+def _spread_mean(first, starts, lengths, reached, d_pooled, d_h):
     for t in range(starts.size - 1):
         for i in range(starts[t + 1] - starts[t]):
-            length = h.dtype.type(lengths[i])
-            for k in range(h.shape[1]):
+            length = d_h.dtype.type(lengths[i])
+            for k in range(d_h.shape[1]):
                 d_h[starts[t] + i, k] = d_pooled[i, k] / length
 
 
 @jit
-def _pool_max(h, starts, lengths, pooled):
-    for i in range(lengths.size):
-        for k in range(h.shape[1]):
-            pooled[i, k] = h[i, k]
-    for t in range(1, starts.size - 1):
+def _pool_max(h, first, starts, lengths, pooled, reached):
+    if first == 0:
+        for i in range(starts[1]):
+            for k in range(h.shape[1]):
+                pooled[i, k], reached[i, k] = h[i, k], 0
+    for t in range(starts.size - 1):
         for i in range(starts[t + 1] - starts[t]):
             for k in range(h.shape[1]):
                 value = h[starts[t] + i, k]
                 # A NaN, once met, stays.
                 if value > pooled[i, k] or value != value:
-                    pooled[i, k] = value
+                    pooled[i, k], reached[i, k] = value, first + t
 
 
 @jit
-def _spread_max(h, starts, lengths, pooled, d_pooled, d_h):
+def _spread_max(first, starts, lengths, reached, d_pooled, d_h):
     """Give the gradient of each maximum to the first step that reached it."""
-    left = d_pooled.copy()
     for t in range(starts.size - 1):
         for i in range(starts[t + 1] - starts[t]):
-            for k in range(h.shape[1]):
-                row = starts[t] + i
-                if h[row, k] == pooled[i, k]:
-                    d_h[row, k] = left[i, k]
-                    left[i, k] = 0
-                else:
-                    d_h[row, k] = 0
+            for k in range(d_h.shape[1]):
+                is_highest = reached[i, k] == first + t
+                d_h[starts[t] + i, k] = d_pooled[i, k] if is_highest else 0
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,12 @@ class Pooling:
     Attributes
     ----------
     pool : callable
-        ``pool(h, starts, lengths, pooled)`` writes one row a sequence to `pooled`.
+        ``pool(h, first, starts, lengths, pooled, reached)`` writes one row a sequence to `pooled`,
+        and to `reached` the steps that later gradients depend on. `starts` are the rows in `h` of
+        the steps from `first` on, `lengths` those of the whole sequences.
     spread : callable
-        ``spread(h, starts, lengths, pooled, d_pooled, d_h)`` writes the gradient of each step.
+        ``spread(first, starts, lengths, reached, d_pooled, d_h)`` writes the gradient of each
+        of these steps.
     stream : callable
         ``stream(h, kept, n_steps)`` returns what to keep of the steps so far, given what was
         kept before the newest, and the pooled rows.

@@ -61,7 +61,7 @@ class Sequences:
         """Return the number of steps of some sequences, without looking at the others."""
         return self.offsets[indices + 1] - self.offsets[indices]
 
-    def pack(self, indices, starts, out):
+    def pack(self, indices, starts, out, first=0):
         """Write some sequences, longest first, to time-major rows without gaps.
 
         Parameters
@@ -72,8 +72,10 @@ class Sequences:
             First row of each step in `out`.
         out : ndarray of shape (n_rows, n_channels)
             Receives the steps.
+        first : int, default=0
+            The step that comes first.
         """
-        _pack_rows(self.values, self.offsets[indices], starts, out)
+        _pack_rows(self.values, self.offsets[indices] + first, starts, out)
 
     @property
     def dtype(self):

@@ -25,6 +25,8 @@ class Trace:
         The raw outputs.
     steps : ndarray of shape (R, n_channels)
         The steps as they were packed.
+    reached : list of ndarray of int64, or None
+        For each direction, what the head's pooling keeps for its gradient.
     d_head : tuple of ndarray, or None
         Gradient of those weights of the head that its loss depends on directly.
     d_inputs : ndarray of shape (R, n_inputs) or None
@@ -38,5 +40,6 @@ class Trace:
     features: np.ndarray
     raw: np.ndarray
     steps: np.ndarray
+    reached: list | None = None
     d_head: tuple | None = None
     d_inputs: np.ndarray | None = None

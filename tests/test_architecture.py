@@ -27,7 +27,7 @@ LAYERS = (
     {"decoder", "bridge"},
     {"network"},
     {"encoder_decoder"},
-    {"inference", "torch_layout", "streaming", "checks"},
+    {"inference", "torch_layout", "streaming", "checks", "checkpointing"},
     {"search"},
     {"objective"},
     {"teaching", "streams"},

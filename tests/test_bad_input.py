@@ -403,6 +403,8 @@ def test_bad_cells():
         ("max_iter", 2.0),
         ("max_grad_norm", 0.0),
         ("bptt_steps", 0),
+        ("checkpoint_steps", 0),
+        ("checkpoint_steps", "sqrt"),
         ("n_timesteps", 0),
         ("n_timesteps", 2.0),
         ("random_state", "seed"),

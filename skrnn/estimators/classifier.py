@@ -166,6 +166,7 @@ class RNNClassifier(
         max_iter=200,
         max_grad_norm=1.0,
         bptt_steps=None,
+        checkpoint_steps=None,
         n_timesteps=None,
         shuffle=True,
         random_state=None,
@@ -212,6 +213,7 @@ class RNNClassifier(
         self.max_iter = max_iter
         self.max_grad_norm = max_grad_norm
         self.bptt_steps = bptt_steps
+        self.checkpoint_steps = checkpoint_steps
         self.n_timesteps = n_timesteps
         self.shuffle = shuffle
         self.random_state = random_state

@@ -33,6 +33,11 @@ CONSTRAINTS = {
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
     "bptt_steps": [Interval(Integral, 1, None, closed="left"), None],
+    "checkpoint_steps": [
+        StrOptions({"auto"}),
+        Interval(Integral, 1, None, closed="left"),
+        None,
+    ],
     "shuffle": ["boolean"],
     "random_state": ["random_state"],
     "tol": [Interval(Real, 0, None, closed="left")],
@@ -140,6 +145,16 @@ default="cosine"
         one direction stretches run from the beginning and weights are stepped after each; if there
         are fewer sequences than `batch_size` (32 if "auto"), long ones are cut into as many
         streams, read side by side.
+    checkpoint_steps : int, "auto" or None, default=None
+        Gradient checkpointing, for sequences so long that training does not fit into memory: of
+        the forward pass only the states after every so many steps are kept, and the steps between
+        are computed again on the way back. ``"auto"`` is the square root of the number of steps.
+        The fit has the same bits and takes about a third longer. Instead of the gates, states and
+        gradients of T steps those of ``checkpoint_steps`` are held, and ``T / checkpoint_steps``
+        states; if `bidirectional`, also the outputs and their gradients at all steps, of which
+        there are ``4 * T`` numbers a unit. None keeps everything. It goes with full
+        backpropagation (``bptt_steps=None``) in the modes ``"many_to_one"`` and
+        ``"many_to_many"``.
     n_timesteps : int or None, default=None
         For a 2-D X: a row holds this many steps, one after another, of
         ``n_features / n_timesteps`` channels each. None is one step a column.

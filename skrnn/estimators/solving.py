@@ -40,6 +40,8 @@ class Solving:
 
     def _walk(self, network):
         """Return the options that say how gradients go back through time."""
+        if self.checkpoint_steps is not None:
+            return {"checkpoint_steps": self._checked_checkpoint_steps()}
         if self.bptt_steps is None:
             return {"walk": bptt.full}
         if network.can_carry and self.solver != "lbfgs":
@@ -48,6 +50,20 @@ class Solving:
                 "n_streams": 32 if self.batch_size == "auto" else self.batch_size,
             }
         return {"walk": bptt.Truncated(self.bptt_steps)}
+
+    def _checked_checkpoint_steps(self):
+        steps = self.checkpoint_steps
+        if self.bptt_steps is not None:
+            raise ValueError(
+                f"checkpoint_steps={steps!r} computes the full gradient, which "
+                f"bptt_steps={self.bptt_steps} cuts off: set one of them to None."
+            )
+        if MODES[self.mode].decodes:
+            raise ValueError(
+                f"checkpoint_steps={steps!r} is for mode='many_to_one' and 'many_to_many', got "
+                f"mode={self.mode!r}: set checkpoint_steps=None."
+            )
+        return steps
 
     def _make_validate(self, network, loss, validation, threads):
         if validation is None:

@@ -19,14 +19,14 @@ LIMIT = 20.0
 
 
 @jit
-def _pack_windows(values, ends, n_rows, shift, gain, constants, segment, starts, out):
+def _pack_windows(values, ends, n_rows, shift, gain, constants, segment, first, starts, out):
     """Write the normalised steps of windows, longest first, to time-major rows without gaps."""
     n_columns, n_scaled = values.shape[1], shift.shape[1]
     for t in range(starts.size - 1):
         for i in range(starts[t + 1] - starts[t]):
             target = flat(out, starts[t] + i, starts[t] + i + 1)
             n_steps = -(-n_rows[i] // segment)
-            row = ends[i] - (n_steps - t) * segment
+            row = ends[i] - (n_steps - first - t) * segment
             for j in range(segment):
                 place = j * n_columns
                 known = row + j >= ends[i] - n_rows[i]
@@ -98,7 +98,7 @@ class Windows:
         """Return windows in memory and where each of `indices` is among them: these, and there."""
         return self, indices
 
-    def pack(self, indices, starts, out):
+    def pack(self, indices, starts, out, first=0):
         """Write some windows, longest first, to time-major rows without gaps.
 
         Parameters
@@ -109,10 +109,12 @@ class Windows:
             First row of each step in `out`.
         out : ndarray of shape (n_rows, n_channels)
             Receives the steps.
+        first : int, default=0
+            The step that comes first.
         """
         _pack_windows(
             self.values, self.ends[indices], self.n_rows[indices], self.shift[indices],
-            self.gain[indices], self.constants[indices], self.segment, starts, out,
+            self.gain[indices], self.constants[indices], self.segment, first, starts, out,
         )  # fmt: skip
 
     def take(self, indices):
