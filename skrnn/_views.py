@@ -58,8 +58,28 @@ def _flat(typingctx, matrix, low, high):
     return types.Array(matrix.dtype, 1, "C")(matrix, low, high), codegen
 
 
+@intrinsic
+def _is_same_place(typingctx, a, b):
+    def codegen(context, builder, signature, args):
+        from numba.np.arrayobj import make_array
+
+        first, second = (
+            builder.ptrtoint(
+                make_array(kind)(context, builder, value).data, context.get_value_type(types.intp)
+            )
+            for kind, value in zip(signature.args, args, strict=True)
+        )
+        return builder.icmp_unsigned("==", first, second)
+
+    return types.boolean(a, b), codegen
+
+
 def _rows_plain(matrix, low, high):
     return matrix[low:high]
+
+
+def _is_same_place_plain(a, b):
+    return a.ctypes.data == b.ctypes.data
 
 
 def _flat_plain(matrix, low, high):
@@ -73,4 +93,7 @@ rows = _rows_plain if JIT_DISABLED else _rows
 flat = _flat_plain if JIT_DISABLED else _flat
 """The elements of rows `low` to `high` of a C-contiguous matrix, in one line."""
 
-__all__ = ["flat", "rows"]
+is_same_place = _is_same_place_plain if JIT_DISABLED else _is_same_place
+"""Whether two arrays begin at the same address."""
+
+__all__ = ["flat", "is_same_place", "rows"]

@@ -62,12 +62,15 @@ class Tower:
     stretches : list of Stretch
         The steps.
     read : callable
-        ``read(stretch)`` returns what the bottom layer reads.
+        ``read(stretch, workspace)`` returns what the bottom layer reads.
     workspace : Workspace
-        Where a stretch lives.
+        Where the tower lives.
+    n_held : int, default=1
+        How many stretches are held at a time. What is not held any more is computed again on the
+        way back.
     """
 
-    def __init__(self, parts, recurrent_masks, input_masks, stretches, read, workspace):
+    def __init__(self, parts, recurrent_masks, input_masks, stretches, read, workspace, n_held=1):
         self.parts = parts
         self.recurrent_masks = recurrent_masks
         self.input_masks = input_masks
@@ -75,7 +78,8 @@ class Tower:
         self.read = read
         self.workspace = workspace
         self._states = [[None] * len(parts)]
-        self._held = None, None
+        self._places = [workspace.part(("stretch", number)) for number in range(n_held)]
+        self._held = [(None, None)] * n_held
 
     def forward(self, note):
         """Run all stretches; ``note(stretch, kept)`` is told of the top layer in each."""
@@ -100,44 +104,54 @@ class Tower:
             ``pass_down(stretch, d_x)`` is told that of what the bottom layer read.
         """
         later = [None] * len(self.parts)
+        turned = [
+            [layer.transposed(weights, self.workspace, which) for which in ("W_h", "W_x")]
+            for layer, weights, _ in self.parts
+        ]
         for number in range(len(self.stretches) - 1, -1, -1):
             stretch, kept = self.stretches[number], self._run(number)
+            for (layer, _, _), part in zip(self.parts, kept, strict=True):
+                # One for all stretches that are held.
+                part.buffers.d_output = self.workspace.take(
+                    (layer.name, "d_output"), part.output.shape, part.output.dtype
+                )
             spread(stretch, kept[-1])
             for i in range(len(self.parts) - 1, -1, -1):
-                layer, weights, gradient = self.parts[i]
+                layer, _, gradient = self.parts[i]
                 d_final = _padded(later[i], stretch.n_sequences)
-                layer.backward(weights, kept[i], stretch, bptt.full, self.workspace, d_final)
+                layer.run_back(turned[i][0], kept[i], stretch, bptt.full, d_final)
                 for gate in range(len(layer.cell.gates)):
                     layer.add_weight_gradient(kept[i], gate, gradient)
                 later[i] = kept[i].buffers.d_state.copy()
                 if i > 0:
                     d_x = kept[i - 1].buffers.d_output
-                    d_x[...] = layer.input_gradient(weights, kept[i], self.workspace)
+                    d_x[...] = layer.run_down(turned[i][1], kept[i], self.workspace)
                     self._drop(i, stretch, d_x, d_x)
             if pass_down is not None:
-                layer, weights, _ = self.parts[0]
-                pass_down(stretch, layer.input_gradient(weights, kept[0], self.workspace))
+                d_x = self.parts[0][0].run_down(turned[0][1], kept[0], self.workspace)
+                pass_down(stretch, d_x)
 
     def _run(self, number):
         """Return what the layers leave of a stretch, which may be there still."""
-        if self._held[0] != number:
-            self._held = number, self._run_again(number)
-        return self._held[1]
+        place = number % len(self._held)
+        if self._held[place][0] != number:
+            self._held[place] = number, self._run_again(number, self._places[place])
+        return self._held[place][1]
 
-    def _run_again(self, number):
+    def _run_again(self, number, workspace):
         stretch, kept = self.stretches[number], []
-        x = self.read(stretch)
+        x = self.read(stretch, workspace)
         for i, (layer, weights, _) in enumerate(self.parts):
             if i > 0:
                 x = kept[-1].output
                 if self.input_masks is not None:
-                    x = self.workspace.take(("scaled", i), x.shape, x.dtype)
+                    x = workspace.take(("scaled", i), x.shape, x.dtype)
                     self._drop(i, stretch, kept[-1].output, x)
             mask = None
             if self.recurrent_masks is not None:
                 mask = self.recurrent_masks[i][: stretch.n_sequences]
             kept.append(
-                layer.forward(weights, x, stretch, mask, self.workspace, self._states[number][i])
+                layer.forward(weights, x, stretch, mask, workspace, self._states[number][i])
             )
         return kept
 
@@ -174,21 +188,27 @@ class OneWay:
         Where a stretch lives.
     gradient : NetworkWeights
         Views of the flat gradient, to which is added.
+    holds_all : bool, default=False
+        Whether all stretches are held, so that nothing is computed twice.
     """
 
-    def __init__(self, network, params, batch, masks, n_steps, workspace, gradient):
+    def __init__(
+        self, network, params, batch, masks, n_steps, workspace, gradient, *, holds_all=False
+    ):
         self.network, self.batch, self.masks = network, batch, masks
         self.workspace, self.gradient = workspace, gradient
         self.weights = network.bind(params)
         self.dtype = params.dtype
+        stretches = cut_steps(batch, n_steps)
         pairs = zip(network.layers, self.weights.layers, gradient.layers, strict=True)
         self.tower = Tower(
             [(layer, own, change) for (layer,), (own,), (change,) in pairs],
             masks.recurrent and [masks.recurrent[i, 0] for i in range(len(network.layers))],
             masks.inputs,
-            cut_steps(batch, n_steps),
+            stretches,
             self._read,
             workspace,
+            len(stretches) if holds_all else 1,
         )
 
     def forward(self):
@@ -226,16 +246,17 @@ class OneWay:
                 self.network.head.add_weight_gradients(part, own, self.gradient.head)
 
         def pass_down(stretch, d_x):
-            part.steps, part.d_inputs = self._steps, d_x
+            steps = self.workspace.take("ids", (stretch.n_rows, self.network.n_channels), d_x.dtype)
+            stretch.pack(steps)
+            part.steps, part.d_inputs = steps, d_x
             self.network.inputs.add_gradient(part, self.gradient.tables)
 
         self.tower.backward(spread, pass_down if self.network.inputs.learns else None)
 
-    def _read(self, stretch):
-        steps = self.workspace.take("x", (stretch.n_rows, self.network.n_channels), self.dtype)
+    def _read(self, stretch, workspace):
+        steps = workspace.take("x", (stretch.n_rows, self.network.n_channels), self.dtype)
         stretch.pack(steps)
-        self._steps = steps
-        return self.network.inputs.read(self.weights.inputs, steps, self.workspace)
+        return self.network.inputs.read(self.weights.inputs, steps, workspace)
 
     def _features(self, pooled, batch):
         if self.masks.inputs is None:
@@ -272,7 +293,7 @@ class Outputs:
 class BothWays:
     """A batch on its way through a network of two directions.
 
-    Parameters are those of :class:`OneWay`.
+    Parameters are those of :class:`OneWay`, `holds_all` aside.
     """
 
     def __init__(self, network, params, batch, masks, n_steps, workspace, gradient):
@@ -331,23 +352,27 @@ class BothWays:
         recurrent = self.masks.recurrent and [self.masks.recurrent[i, d]]
         read = self._read_steps if i == 0 else self._read_below
         return Tower(
-            [part], recurrent, None, self.stretches, lambda stretch: read(stretch, i, d),
+            [part],
+            recurrent,
+            None,
+            self.stretches,
+            lambda stretch, workspace: read(stretch, workspace, i, d),
             self.workspace,
-        )  # fmt: skip
+        )
 
-    def _read_steps(self, stretch, i, d):
+    def _read_steps(self, stretch, workspace, i, d):
         """Return what the bottom layer reads."""
         if d == 0:
             return self.x[stretch.rows]
-        x = self.workspace.take(("read", i, d), (stretch.n_rows, self.x.shape[1]), self.x.dtype)
+        x = workspace.take("turned", (stretch.n_rows, self.x.shape[1]), self.x.dtype)
         take_rows(self.x, self.batch.shape.reversal[stretch.rows], x)
         return x
 
-    def _read_below(self, stretch, i, d):
+    def _read_below(self, stretch, workspace, i, d):
         """Return what a higher layer reads: the outputs below, both directions side by side."""
         n_units = self.network.hidden_layer_sizes[i - 1]
         shape = stretch.n_rows, 2 * n_units
-        x = self.workspace.take(("read", i, d), shape, self.x.dtype)
+        x = workspace.take(("joined", i, d), shape, self.x.dtype)
         own, other = self.outputs[i - 1][d].output, self.outputs[i - 1][1 - d].output
         x[:, d * n_units : (d + 1) * n_units] = own[stretch.rows]
         turned = other[self.batch.shape.reversal[stretch.rows]]
@@ -396,7 +421,7 @@ class BothWays:
 def through(network, params, batch, masks, n_steps, workspace, gradient):
     """Return a batch on its way through a network, a stretch at a time.
 
-    Parameters are those of :class:`OneWay`.
+    Parameters are those of :class:`OneWay`, `holds_all` aside.
 
     Returns
     -------

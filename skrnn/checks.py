@@ -76,7 +76,8 @@ class _SpoiltWorkspace(Workspace):
 
     def take(self, key, shape, dtype):
         buffer = super().take(key, shape, dtype)
-        buffer.fill(np.nan)
+        if buffer.dtype.kind == "f":
+            buffer.fill(np.nan)
         return buffer
 
 

@@ -7,6 +7,7 @@ objects of this class; the backward one is handed its input in reverse.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -100,7 +101,12 @@ class Buffers:
     states: np.ndarray
     d_state: np.ndarray
     output: np.ndarray
-    d_output: np.ndarray
+    make_d_output: object
+
+    @cached_property
+    def d_output(self):
+        """Loss gradient of the outputs: made when it is needed, unless somebody set it."""
+        return self.make_d_output()
 
 
 @dataclass
@@ -156,34 +162,57 @@ class Layer:
             if gate in self.cell.memory_gates:
                 b_x[g] += chrono_bias(self.n_units, n_steps, rng)
 
-    def _transposed(self, weights, workspace):
-        """Return each gate's matrix transposed, as it is now."""
-        n_gates, n_rows, n_columns = weights.shape
+    def transposed(self, weights, workspace, which="W_h"):
+        """Return the matrices that the way back multiplies by: each gate's transposed, as it is.
+
+        Parameters
+        ----------
+        weights : LayerWeights
+            The weights.
+        workspace : Workspace
+            Where they are until the next call.
+        which : {"W_h", "W_x"}, default="W_h"
+            The recurrent weights or those of the input.
+
+        Returns
+        -------
+        turned : ndarray of shape (G, H, H) or (G, H, n_inputs)
+            The matrices.
+        """
+        matrices = getattr(weights, which)
+        n_gates, n_rows, n_columns = matrices.shape
         turned = workspace.take(
-            (self.name, "transposed"), (n_gates, n_columns, n_rows), weights.dtype
+            (self.name, "transposed", which), (n_gates, n_columns, n_rows), matrices.dtype
         )
-        np.copyto(turned, weights.transpose(0, 2, 1))
+        np.copyto(turned, matrices.transpose(0, 2, 1))
         return turned
 
-    def _buffers(self, shape, workspace, dtype):
+    def _buffers(self, shape, workspace, dtype, mask):
         n, n_rows, H = shape.n_sequences, shape.n_rows, self.n_units
+        cell = self.cell
+        shares = (
+            cell.reads_states and not cell.own_operands and mask is None
+            and n_rows == n * shape.n_steps
+        )  # fmt: skip
 
         def take(key, *lengths):
             return workspace.take((self.name, key), (*lengths, H), dtype)
 
         def make():
-            states = take("states", len(self.cell.states), n + n_rows)
+            states = take("states", len(cell.states), n + n_rows)
             return Buffers(
-                gates=take("gates", len(self.cell.gates), n_rows),
-                inner=take("inner", len(self.cell.inner_gates), n_rows),
-                operands=take("operands", 1 + len(self.cell.own_operands), n_rows),
+                gates=take("gates", len(cell.gates), n_rows),
+                inner=take("inner", len(cell.inner_gates), n_rows),
+                # The state before a row is that of the row n places earlier.
+                operands=states[:1, :n_rows] if shares
+                else take("operands", 1 + len(cell.own_operands), n_rows),
                 states=states,
-                d_state=take("d_state", len(self.cell.states), n),
+                d_state=take("d_state", len(cell.states), n),
                 output=states[0, n:],
-                d_output=take("d_output", n_rows),
-            )
+                make_d_output=lambda: take("d_output", n_rows),
+            )  # fmt: skip
 
-        return workspace.keep((self.name, "buffers"), (n, n_rows, H, dtype), make)
+        return workspace.keep((self.name, "buffers"), (n, n_rows, H, dtype, shares), make)
 
     def forward(self, weights, x, batch, mask, workspace, initial=None, advance=bptt.at_once):
         """Run all steps of a batch.
@@ -210,7 +239,7 @@ class Layer:
         kept : Kept
             The outputs and what `backward` needs.
         """
-        buffers = self._buffers(batch.shape, workspace, x.dtype)
+        buffers = self._buffers(batch.shape, workspace, x.dtype, mask)
         buffers.states[:, : batch.n_sequences] = 0 if initial is None else initial
         mask = weights.no_mask if mask is None else mask
         _project(x, weights.W_x, weights.b_x, weights.b_h, weights.added, buffers.gates)
@@ -311,7 +340,18 @@ class Layer:
             outputs; None is zero. Afterwards ``kept.buffers.d_state`` holds the gradient of the
             initial states.
         """
-        W_h = self._transposed(weights.W_h, workspace)
+        self.run_back(self.transposed(weights, workspace), kept, batch, walk, d_final)
+
+    def run_back(self, W_h, kept, batch, walk, d_final=None):
+        """Do what `backward` does, given the recurrent weights transposed.
+
+        Parameters
+        ----------
+        W_h : ndarray of shape (G, H, H)
+            What `transposed` returned.
+        kept, batch, walk, d_final
+            As for `backward`.
+        """
         buffers = kept.buffers
         # A sequence that has ended keeps its gradient until its last step is reached.
         buffers.d_state[...] = 0 if d_final is None else d_final
@@ -326,8 +366,12 @@ class Layer:
 
     def input_gradient(self, weights, kept, workspace):
         """Return the loss gradient of what arrived, after `backward`."""
+        return self.run_down(self.transposed(weights, workspace, "W_x"), kept, workspace)
+
+    def run_down(self, W_x, kept, workspace):
+        """Do what `input_gradient` does, given the weights transposed."""
         d_x = workspace.take((self.name, "d_x"), kept.x.shape, kept.x.dtype)
-        _input_gradient(kept.buffers.gates, self._transposed(weights.W_x, workspace), d_x)
+        _input_gradient(kept.buffers.gates, W_x, d_x)
         return d_x
 
     def add_weight_gradient(self, kept, gate, gradient):

@@ -16,6 +16,9 @@ from skrnn.workspace import Workspace, aligned_empty
 # Steps times weights of a batch below which handing pieces to other threads costs more than it
 # saves.
 WORTH_SHARING = 10_000_000
+# Steps, all sequences together, that are run at a time in training where there are more than twice
+# as many and nothing is read backwards: gradients of outputs are then held for these steps alone.
+STRETCH_ROWS = 4096
 ALONE = Threads(1)
 
 
@@ -199,6 +202,7 @@ class Objective:
         self.mean_weight = weight.sum() / len(sequences) if mean_weight is None else mean_weight
         self._weight_slices = network.layout.weight_slices()
         self._tasks = network.gradient_tasks()
+        self._may_cut = walk is bptt.full and network.n_directions == 1
         self._workspaces = []
         self._gradients = []
 
@@ -309,10 +313,8 @@ class Objective:
     def _run_piece(self, params, batch, indices, total_weight, masks, workspace, gradient):
         """Return the loss of a piece of a batch and add its gradient to views of the flat one."""
         # A piece is sorted already, so the batch keeps its order and the masks fit.
-        if self.checkpoint_steps is not None:
-            way = checkpointing.through(
-                self.network, params, batch, masks, self.checkpoint_steps, workspace, gradient
-            )
+        way = self._way(params, batch, masks, workspace, gradient)
+        if way is not None:
             trace = way.forward()
             loss, d_raw = self._evaluate(params, trace, indices, total_weight, workspace)
             way.backward(trace, d_raw)
@@ -322,6 +324,16 @@ class Objective:
         self.network.backward(params, trace, d_raw, workspace, self.walk)
         self._add_weight_gradients(trace, d_raw, gradient)
         return loss
+
+    def _way(self, params, batch, masks, workspace, gradient):
+        """Return what runs a batch a stretch at a time; None to run it at once."""
+        where = self.network, params, batch, masks
+        if self.checkpoint_steps is not None:
+            return checkpointing.through(*where, self.checkpoint_steps, workspace, gradient)
+        if self._may_cut and batch.n_rows > 2 * STRETCH_ROWS:
+            n_steps = max(1, STRETCH_ROWS // batch.n_sequences)
+            return checkpointing.OneWay(*where, n_steps, workspace, gradient, holds_all=True)
+        return None
 
     def _evaluate(self, params, trace, indices, total_weight, workspace):
         """Return the loss of a piece, and its gradient with respect to the raw outputs."""

@@ -48,6 +48,13 @@ class Workspace:
         self._buffers = {}
         self._views = {}
         self._kept = {}
+        self._parts = {}
+
+    def part(self, key):
+        """Return a workspace of its own for a part of the work; the same for the same key."""
+        if key not in self._parts:
+            self._parts[key] = Workspace()
+        return self._parts[key]
 
     def take(self, key, shape, dtype):
         """Return an array with undefined content.

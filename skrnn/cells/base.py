@@ -66,7 +66,7 @@ from dataclasses import dataclass, field
 
 from skrnn._gemm import add_product
 from skrnn._jit import jit
-from skrnn._views import flat, rows
+from skrnn._views import flat, is_same_place, rows
 
 _FORWARD_ARGUMENTS = (
     "first", "last", "starts", "mask", "W_h", "b_h", "gates", "inner", "operands", "states",
@@ -108,6 +108,10 @@ class Cell:
         ``replace(GRU, initial_bias={"z": 5.0})`` remembers for some e**5 steps.
     recurrent_gain : float, default=1.0
         Factor of the orthogonal initial recurrent weights.
+    reads_states : bool, default=False
+        Whether ``operands[0]`` is what :func:`read_state` writes there and nothing else. Where
+        nothing is dropped and all sequences are equally long it is then the states themselves, a
+        step earlier, and neither copied nor held twice.
 
     Raises
     ------
@@ -137,6 +141,7 @@ class Cell:
     initial_bias: Mapping[str, float] = field(default_factory=dict)
     memory_gates: tuple[str, ...] = ()
     recurrent_gain: float = 1.0
+    reads_states: bool = False
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not self.name.isidentifier():
@@ -230,6 +235,8 @@ def read_state(t, starts, mask, states, operand):
     before, low, high = rows_before(t, starts), starts[t], starts[t + 1]
     source = flat(states[0], before, before + high - low)
     target = flat(operand, low, high)
+    if is_same_place(source, target):
+        return
     if mask.shape[0] == 0:
         for k in range(target.size):
             target[k] = source[k]

@@ -118,6 +118,7 @@ GRU = Cell(
     gates=("r", "z", "n"),
     forward=_forward,
     backward=_backward,
+    reads_states=True,
     inner_gates=("n",),
     memory_gates=("z",),
 )

@@ -129,5 +129,6 @@ LSTM = Cell(
     states=("h", "c"),
     forward=_forward,
     backward=_backward,
+    reads_states=True,
     initial_bias={"f": 1.0},
 )

@@ -143,6 +143,10 @@ def _backward_logistic(
         _carry_back(low, high, mask, W_h, gates, d_state, d_operand)
 
 
-RNN_TANH = Cell("rnn", gates=("h",), forward=_forward_tanh, backward=_backward_tanh)
-RNN_RELU = Cell("rnn", gates=("h",), forward=_forward_relu, backward=_backward_relu)
-RNN_LOGISTIC = Cell("rnn", gates=("h",), forward=_forward_logistic, backward=_backward_logistic)
+def _elman(forward, backward):
+    return Cell("rnn", gates=("h",), forward=forward, backward=backward, reads_states=True)
+
+
+RNN_TANH = _elman(_forward_tanh, _backward_tanh)
+RNN_RELU = _elman(_forward_relu, _backward_relu)
+RNN_LOGISTIC = _elman(_forward_logistic, _backward_logistic)

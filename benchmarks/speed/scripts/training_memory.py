@@ -15,7 +15,9 @@ cell, units, batch = case["cell"], case["n_units"], case["batch_size"]
 rng = np.random.default_rng(0)
 X = rng.standard_normal((2 * batch, case["n_steps"], 8), dtype=np.float32)
 y = np.arange(len(X)) % 5
-model = RNNClassifier(units, cell=cell, batch_size=batch, max_iter=1, random_state=0)
+model = RNNClassifier(
+    units, cell=cell, batch_size=batch, max_iter=1, random_state=0, **case.get("options", {})
+)
 model.fit(X[:16, :20], y[:16])  # compiles
 before = reset_peak()
 model.fit(X, y)
