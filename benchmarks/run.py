@@ -38,6 +38,7 @@ MEASURES = {
     "curves": sections.curves,
     "cold_start": processes.cold_start,
     "memory": processes.memory,
+    "checkpoints": processes.checkpoints,
     "subnormals": processes.subnormals,
     "larger_than_memory": processes.larger_than_memory,
     "search": processes.search,

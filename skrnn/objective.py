@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 import numpy as np
 
 from skrnn import bptt, checkpointing, inference
@@ -64,7 +66,7 @@ def clip_norm(gradient, max_norm):
     if max_norm is None:
         return
     parts = gradient_parts(gradient)
-    norm = np.sqrt(sum(squared_norm(part) for part in parts))
+    norm = sqrt(sum(map(squared_norm, parts)))
     if max_norm < norm < np.inf:
         for part in parts:
             part *= part.dtype.type(max_norm / (norm + 1e-6))
@@ -244,7 +246,7 @@ class Objective:
             threads = ALONE
 
         def run(piece, workspace, gradient):
-            batch = PackedBatch(sequences, positions[piece])
+            batch = PackedBatch(sequences, positions[piece], lengths[piece])
             own = masks.take(piece)
             return self._run_piece(
                 params, batch, indices[piece], total_weight, own, workspace, gradient.views
@@ -285,8 +287,10 @@ class Objective:
 
     def _pieces(self, indices, lengths):
         """Cut a batch into pieces that are run at a time."""
-        pieces = inference.cut(longest_first(lengths), inference.piece_size(self.network))
-        most_rows = inference.most_rows(self.network)
+        size, most_rows = inference.piece_size(self.network), inference.most_rows(self.network)
+        if lengths.size <= size and lengths.size * lengths.max() <= most_rows:
+            return [longest_first(lengths)]
+        pieces = inference.cut(longest_first(lengths), size)
         return [
             part
             for piece in pieces

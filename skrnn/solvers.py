@@ -5,6 +5,9 @@ All work on the flat parameter vector, in place.
 
 from __future__ import annotations
 
+from copy import copy as copy_of
+from math import sqrt
+
 import numpy as np
 
 from skrnn._jit import jit
@@ -63,6 +66,12 @@ class Solver:
     def __init__(self, params, n_states):
         self._states = tuple(np.zeros_like(params) for _ in range(n_states))
 
+    def copy(self):
+        """Return a solver that goes on from here without this one noticing."""
+        copy = copy_of(self)
+        copy._states = tuple(state.copy() for state in self._states)
+        return copy
+
     def step(self, params, gradient, rate):
         """Move `params` one step of size `rate` along an ndarray or a SparseGradient."""
         self._begin_step()
@@ -114,7 +123,7 @@ class Adam(Solver):
             number(self._beta_1),
             number(self._beta_2),
             number(self._epsilon),
-            number(1 / np.sqrt(1 - self._beta_2**self._n_steps)),
+            number(1 / sqrt(1 - self._beta_2**self._n_steps)),
         )
 
 

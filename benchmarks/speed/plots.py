@@ -31,7 +31,27 @@ def draw(document, folder):
         written.append(_sweep(sections["sweep"], folder / "sweep_over_units.png"))
     if "threads" in sections:
         written.append(_threads(sections["threads"], folder / "speed_over_threads.png"))
+    if "checkpoints" in sections:
+        written.append(_checkpoints(sections["checkpoints"], folder / "memory_over_steps.png"))
     return written
+
+
+def _checkpoints(rows, path):
+    import matplotlib.pyplot as plt
+
+    cells = list(dict.fromkeys(row["cell"] for row in rows))
+    figure, axes = plt.subplots(1, len(cells), figsize=(4 * len(cells), 3.4), squeeze=False)
+    for ax, cell in zip(axes[0], cells, strict=True):
+        chosen = [row for row in rows if row["cell"] == cell]
+        steps = [row["n_steps"] for row in chosen]
+        for name in ("at once", "checkpoints"):
+            ax.loglog(steps, [row[name]["added"] / 1e6 for row in chosen], "o-", label=name)
+        ax.set(title=cell, xlabel="steps T")
+    axes[0][0].set_ylabel("memory that training adds, MB")
+    axes[0][0].legend()
+    figure.savefig(path, dpi=110, bbox_inches="tight")
+    plt.close(figure)
+    return path
 
 
 def _is_size(case):

@@ -114,6 +114,22 @@ def memory(plan):
     return {"training": rows, "flat": flat}
 
 
+def checkpoints(plan):
+    """Peak of training and its time over the steps T: at once, and with checkpoints."""
+    rows = []
+    lengths = (20, 50) if plan.smoke else (100, 300, 1000, 3000, 10_000, 30_000)
+    for cell in plan.cells:
+        for n_steps in lengths:
+            case = {"cell": cell, "n_units": 8 if plan.smoke else 64, "n_steps": n_steps}
+            row = {**case, "batch_size": 1}
+            for name, option in (("at once", None), ("checkpoints", "auto")):
+                options = {"checkpoint_steps": option}
+                row[name] = run_script("training_memory", json.dumps({**row, "options": options}))
+            rows.append(row)
+            say(f"checkpoints: {row}")
+    return rows
+
+
 def subnormals(plan):
     """Training and predicting where states or gradients become subnormal, against where not."""
     rows = [run_script("subnormal_numbers", cell, int(plan.smoke)) for cell in plan.cells]

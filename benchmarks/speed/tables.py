@@ -169,6 +169,17 @@ def show_memory(found):
     return table(header, lines) + "\n\n" + flat
 
 
+def show_checkpoints(rows):
+    lines = []
+    for row in rows:
+        at_once, checkpoints = row["at once"], row["checkpoints"]
+        megabytes = [f"{found['added'] / MEGABYTE:.1f}" for found in (at_once, checkpoints)]
+        slower = checkpoints["seconds"] / at_once["seconds"]
+        lines.append([row["cell"], row["n_steps"], *megabytes, f"{slower:.2f}"])
+    header = ["cell", "steps T", "at once, MB", "with checkpoints, MB", "time / time at once"]
+    return table(header, lines)
+
+
 def show_subnormals(rows):
     names = [name for name in rows[0] if name != "cell"]
     lines = [[row["cell"], *(f"{row[name]:.2f}" for name in names)] for row in rows]
@@ -201,6 +212,7 @@ SECTIONS = {
     "curves": ("Over N and T", show_curves),
     "cold_start": ("Cold start", show_cold_start),
     "memory": ("Memory", show_memory),
+    "checkpoints": ("Memory over T with and without checkpoints", show_checkpoints),
     "subnormals": ("Subnormal numbers: time / time with normal ones", show_subnormals),
     "larger_than_memory": ("A file larger than memory", show_file),
     "search": ("GridSearchCV, eight fits", show_search),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from copy import deepcopy
+from functools import lru_cache
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -43,6 +43,19 @@ def unchanged_on_error(estimator):
         raise
 
 
+def copy_random_state(rng):
+    """Return a generator that draws the same numbers; `deepcopy` would seed it anew first."""
+    copy = np.random.RandomState(type(rng._bit_generator)(0))
+    copy.set_state(rng.get_state(legacy=False))
+    return copy
+
+
+@lru_cache
+def _names_of_parameters(estimator_class):
+    """Return the names of the parameters: scikit-learn looks for them several times a fit."""
+    return super(BaseRNN, estimator_class)._get_param_names()
+
+
 def works_in_batches(estimator):
     """Tell `available_if` that there is a `partial_fit`."""
     if estimator.solver == "lbfgs":
@@ -76,6 +89,10 @@ class BaseRNN(
     """
 
     _parameter_constraints = CONSTRAINTS
+
+    @classmethod
+    def _get_param_names(cls):
+        return list(_names_of_parameters(cls))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -151,10 +168,10 @@ class BaseRNN(
             first = not hasattr(self, "_params")
             examples = self._check_examples(X, y, sample_weight, reset=first)
             # Training writes to what is kept between calls; if it fails that must be as before.
-            solver, rng = (
-                None if first else deepcopy(getattr(self, name, None))
-                for name in ("_solver", "_partial_fit_rng")
-            )
+            solver = None if first else getattr(self, "_solver", None)
+            solver = None if solver is None else solver.copy()
+            rng = None if first else getattr(self, "_partial_fit_rng", None)
+            rng = None if rng is None else copy_random_state(rng)
             history = None if first else getattr(self, "_history", None)
             rng = check_random_state(self.random_state) if rng is None else rng
             network, params = self._make_network(examples, rng, warm=not first)

@@ -29,6 +29,11 @@ def _refuse_none(y):
             raise ValueError(f"y[{missing[0]}] is None. Leave out sequences without a class.")
 
 
+def _are_plain_classes(y):
+    """Tell whether y needs no closer look at its kind, which takes as long as some batches."""
+    return type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "iub"
+
+
 class Labels:
     """Mixin: the targets of a classifier."""
 
@@ -40,6 +45,9 @@ class Labels:
     def _check_y(self, y, *, reset):
         if reset:
             self._check_head()
+        elif not self._multilabel and _are_plain_classes(y):
+            self._refuse_new_classes(y)
+            return y
         if not issparse(y):
             assert_all_finite(np.asarray(y), input_name="y")
             _refuse_none(np.asarray(y))
@@ -62,6 +70,10 @@ class Labels:
             self.n_outputs_ = 1 if n_classes == 2 and self.head == "linear" else n_classes
         elif self._multilabel:
             raise ValueError("y is one-dimensional, but fit saw a column for each label.")
+        self._refuse_new_classes(y)
+        return y
+
+    def _refuse_new_classes(self, y):
         unseen = ~np.isin(y, self.classes_)
         if unseen.any():
             raise ValueError(
@@ -69,7 +81,6 @@ class Labels:
                 f"known are {self.classes_.tolist()}. partial_fit takes all of them as `classes` "
                 "in its first call."
             )
-        return y
 
     def _set_classes(self, classes):
         if self._goes_on() and not np.array_equal(self.classes_, classes):

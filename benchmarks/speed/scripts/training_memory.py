@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 
 import numpy as np
 from resident import peak, reset_peak
@@ -20,11 +21,13 @@ model = RNNClassifier(
 )
 model.fit(X[:16, :20], y[:16])  # compiles
 before = reset_peak()
+started = time.process_time()
 model.fit(X, y)
+seconds = time.process_time() - started
 added = peak() - before
 needed = batch * case["n_steps"] * GATES_AND_STATES[cell] * units * X.itemsize
 before = reset_peak()
 model.predict(X)
 predicting = peak() - before
 result = {"added": added, "needed": needed, "ratio": added / needed, "predicting": predicting}
-print(json.dumps(result))
+print(json.dumps({**result, "seconds": seconds}))
