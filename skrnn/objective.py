@@ -20,7 +20,7 @@ from skrnn.workspace import Workspace, aligned_empty
 WORTH_SHARING = 10_000_000
 # Steps, all sequences together, that are run at a time in training where there are more than twice
 # as many and nothing is read backwards: gradients of outputs are then held for these steps alone.
-STRETCH_ROWS = 4096
+STRETCH_ROWS = 2048
 ALONE = Threads(1)
 
 
