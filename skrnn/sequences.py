@@ -24,6 +24,15 @@ def _pack_rows(values, first_rows, starts, out):
                 target[c] = source[c]
 
 
+@jit
+def line_is_finite(values):
+    """Tell whether no value of a line is NaN or infinite, quicker than NumPy for a short one."""
+    total = values.dtype.type(0)
+    for k in range(values.size):
+        total += values[k] - values[k]
+    return total == 0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sequences:
     """Many sequences, end to end.
