@@ -12,7 +12,6 @@ import numpy as np
 
 from skrnn._subnormals import begin, end
 from skrnn.batching import equal_lengths
-from skrnn.inference import prediction_size
 from skrnn.masks import NO_DROPOUT
 from skrnn.sequences import line_is_finite
 from skrnn.trace import Trace
@@ -20,6 +19,10 @@ from skrnn.workspace import Workspace
 
 # Numbers in the buffers of a prepared run; beyond, the kernels outweigh what surrounds them.
 MOST_NUMBERS = 2**18
+# Sequences of a call that is not worth two threads.
+MOST_SEQUENCES = 64
+# Bytes of the buffers of a stretch, which then stay in the cache with some of the weights.
+STRETCH_BYTES = 2**20
 # Shapes of input whose runs are kept.
 MOST_SHAPES = 4
 
@@ -110,34 +113,50 @@ class PreparedRun:
         self.final.append(states[:, -n:])
         return kept
 
-    def advance(self, X, before=None):
-        """Run all layers, in a thread that takes subnormal numbers for zero.
+    def load(self, X):
+        """Take the steps that :meth:`advance` is to run.
 
         Parameters
         ----------
         X : ndarray of shape (n, T, n_channels)
             The sequences.
-        before : sequence of ndarray of shape (S, n, H) or None, default=None
-            States before the first step; None is zero.
 
         Returns
         -------
         is_finite : bool
-            Whether X holds no NaN and no infinity; nothing has run if it does.
+            Whether X holds no NaN and no infinity.
         """
         line, steps = self._lines
         steps[...] = X.swapaxes(0, 1)
-        if not line_is_finite(line):
-            return False
+        return line_is_finite(line)
+
+    def advance(self, before=None):
+        """Run all layers, in a thread that takes subnormal numbers for zero.
+
+        Parameters
+        ----------
+        before : sequence of ndarray of shape (S, n, H) or None, default=None
+            States before the first step; None is zero.
+        """
         for i, states in enumerate(self.initial):
             states[...] = 0 if before is None else before[i]
         for function, args in self._calls:
             function(*args)
-        return True
+
+    @property
+    def outputs(self):
+        """Outputs of the top layer of a network of one direction, of shape (T, n, H)."""
+        return self._by_step(self.trace.layers[0].output)
 
     def read_out(self, features):
         """Return the raw outputs for what the head reads; overwritten by the next run."""
         return self._head.raw(self._head_weights, features, self._workspace)
+
+    def read_pooled(self, pooled, what):
+        """Return something that the head makes of what was pooled already."""
+        layers, raw = self.trace.layers, self.read_out(pooled)
+        trace = Trace(self, NO_DROPOUT, layers, pooled, pooled, raw, self.trace.steps)
+        return self._head.reading(self._head_weights, trace, what).copy()
 
     def read(self, what):
         """Return something that the head makes of the outputs; overwritten by the next run.
@@ -157,11 +176,16 @@ class PreparedRun:
         return self._head.reading(weights, trace, what)
 
 
+def _numbers_a_step(network):
+    """Return how many numbers the buffers hold for a step of a sequence."""
+    n_kinds = len(network.cell.gates) + len(network.cell.inner_gates) + len(network.cell.states) + 1
+    n_units = network.n_directions * sum(network.hidden_layer_sizes)
+    return n_kinds * n_units + network.n_channels
+
+
 def is_small(network, n_sequences, n_steps):
     """Tell whether the buffers of a prepared run are small enough to be kept."""
-    n_kinds = len(network.cell.gates) + len(network.cell.states) + 4
-    n_units = network.n_directions * sum(network.hidden_layer_sizes)
-    return n_sequences * n_steps * (n_kinds * n_units + network.n_channels) <= MOST_NUMBERS
+    return n_sequences * n_steps * _numbers_a_step(network) <= MOST_NUMBERS
 
 
 def is_short(network, n_sequences, n_steps):
@@ -169,7 +193,7 @@ def is_short(network, n_sequences, n_steps):
     return (
         not network.head.each_step
         and network.inputs.tables is None  # ids are for the readers of X to check
-        and n_sequences <= prediction_size(network)
+        and n_sequences <= MOST_SEQUENCES
         and is_small(network, n_sequences, n_steps)
     )
 
@@ -218,10 +242,57 @@ def run_short(network, params, X, what, finish):
     """
     run, flags = borrow(network, params, *X.shape[:2]), begin()
     try:
-        if not run.advance(X):
+        if not run.load(X):
             return None
+        run.advance()
         values = run.read(what).copy()
         return finish(values) if line_is_finite(values.reshape(-1)) else None
     finally:
         end(flags)
         give_back(network, params, run)
+
+
+def run_in_stretches(network, params, sequences, first, n_sequences, what):
+    """Run neighbouring sequences of one length, a few steps at a time, of which nothing is kept.
+
+    Parameters
+    ----------
+    network : Network
+        A network of one direction with an output for each sequence.
+    params : ndarray of shape (layout.size,)
+        Its weights.
+    sequences : Sequences
+        Where they are, of the type of the weights.
+    first, n_sequences : int
+        The first of them, and how many.
+    what : str
+        What to return: ``"raw"``, ``"features"``, or what else the network's head reads.
+
+    Returns
+    -------
+    values : ndarray of shape (n_sequences, ...)
+        A row for each sequence.
+    """
+    rows = sequences.offsets[first : first + n_sequences]
+    n_steps = int(sequences.offsets[first + 1] - rows[0])
+    most = STRETCH_BYTES // (n_sequences * _numbers_a_step(network) * params.itemsize)
+    length = -(-n_steps // -(-n_steps // max(1, most)))
+    kept = np.zeros((n_sequences, network.n_features), dtype=params.dtype)
+    run = None
+    for start in range(0, n_steps, length):
+        before, last = run, min(start + length, n_steps)
+        if run is None or run.shape.n_steps != last - start:
+            run = borrow(network, params, n_sequences, last - start)
+        sequences.pack_rows(rows + start, run.shape.starts, run.trace.steps)
+        run.advance(None if before is None else before.final)
+        if before is not None and before is not run:
+            give_back(network, params, before)
+        if network.pooling != "last":
+            for t, output in enumerate(run.outputs, start):
+                kept, pooled = network.head.stream(output, kept, t + 1)
+            kept = kept.copy()  # the next stretch overwrites what it may be a view of
+    if network.pooling == "last":
+        pooled = run.outputs[-1]
+    values = run.read_pooled(pooled, what)
+    give_back(network, params, run)
+    return values

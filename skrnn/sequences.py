@@ -27,10 +27,11 @@ def _pack_rows(values, first_rows, starts, out):
 @jit
 def line_is_finite(values):
     """Tell whether no value of a line is NaN or infinite, quicker than NumPy for a short one."""
-    total = values.dtype.type(0)
+    # Counted, not summed up: the compiler makes vector code of it.
+    n_wrong = 0
     for k in range(values.size):
-        total += values[k] - values[k]
-    return total == 0
+        n_wrong += values[k] - values[k] != 0
+    return n_wrong == 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +83,21 @@ class Sequences:
         out : ndarray of shape (n_rows, n_channels)
             Receives the steps.
         """
-        _pack_rows(self.values, self.offsets[indices], starts, out)
+        self.pack_rows(self.offsets[indices], starts, out)
+
+    def pack_rows(self, first_rows, starts, out):
+        """Write steps as :meth:`pack` does, given the row of `values` where each sequence begins.
+
+        Parameters
+        ----------
+        first_rows : ndarray of int64
+            First row of each sequence, or of the stretch of it that is wanted.
+        starts : ndarray of int64 of shape (n_steps + 1,)
+            First row of each step in `out`.
+        out : ndarray of shape (n_rows, n_channels)
+            Receives the steps.
+        """
+        _pack_rows(self.values, first_rows, starts, out)
 
     @property
     def dtype(self):

@@ -125,8 +125,9 @@ class Streaming:
         respond = self._responder(response_method)
         run, flags = prepared.borrow(network, params, state.n_sequences, 1), begin()
         try:
-            if not run.advance(x[:, np.newaxis], state.layers):
+            if not run.load(x[:, np.newaxis]):
                 _refuse_not_finite(x)
+            run.advance(state.layers)
             layers = tuple([states.copy() for states in run.final])
             output, n_steps = layers[-1][0], state.n_steps + 1
             if not line_is_finite(output.reshape(-1)):

@@ -117,6 +117,32 @@ def test_large_calls_take_the_long_way(monkeypatch):
     model.predict(np.tile(X, (1, 3000, 1)))  # more than is worth keeping
 
 
+@pytest.mark.parametrize("stretch_bytes", [1, 1200, 2**20])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("sizes", [4, (5, 3)], ids=str)
+def test_same_bits_in_stretches(sizes, pooling, stretch_bytes, monkeypatch):
+    X, y = make_data(n=20, n_steps=11)
+    model = fitted(X, y, cell="lstm", hidden_layer_sizes=sizes, pooling=pooling)
+    # Sequences of other lengths among them: these are run at once.
+    among = [x for pair in zip(X, X[:, :5], strict=True) for x in pair]
+    probabilities, features = model.predict_proba(among)[::2], model.transform(among)[::2]
+    monkeypatch.setattr(prepared, "MOST_NUMBERS", 0)
+    monkeypatch.setattr(prepared, "STRETCH_BYTES", stretch_bytes)
+    for n_jobs in (1, 2):
+        model.set_params(n_jobs=n_jobs)
+        assert_same(model.predict_proba(X), np.ascontiguousarray(probabilities))
+        assert_same(model.transform(X), np.ascontiguousarray(features))
+
+
+def test_ids_in_stretches(monkeypatch):
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 6, size=(20, 9)), np.arange(20) % 3
+    model = fitted(X, y, embedding_dim=3)
+    expected = model.predict_proba([*X, X[0, :2]])[:-1]
+    monkeypatch.setattr(prepared, "STRETCH_BYTES", 1200)
+    assert_same(model.predict_proba(X), np.ascontiguousarray(expected))
+
+
 def test_padding_is_left_out():
     X, y = make_data()
     model = fitted(X, y)
