@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 
 from skrnn._jit import JIT_DISABLED, jit
 from skrnn._shared import SharedFunction
-from skrnn._tiles import SHORT, TALL, THIN, VECTOR_BYTES, make_tile
+from skrnn._tiles import SHORT, TALL, THIN, VECTOR_BYTES, WIDE, make_tile
 
 # Rows of the shared dimension taken at a time, so that the panels in use stay in the cache. A
 # transposed A has a cache line in each of them, of which a tile reads a part.
@@ -33,6 +33,7 @@ CACHE_LINE = 64
 _tall = make_tile(TALL, 2, "whole")
 _short = make_tile(SHORT, 2, "whole")
 _single = make_tile(1, 2, "whole")
+_single_wide = make_tile(1, WIDE, "whole")
 _tall_tail = make_tile(TALL, 2, "tail")
 _single_tail = make_tile(1, 2, "tail")
 _thin_tail = make_tile(THIN, 1, "tail")
@@ -68,9 +69,6 @@ def _count_short_tiles(rows):
 @jit
 def _whole_panel(zero, a, a_row, a_step, b, b_step, c, c_row, rows, depth):
     """Run the tiles of a panel of two whole vectors of columns."""
-    if rows == 1:
-        _single(zero, a, a_row, a_step, b, b_step, c, c_row, 1, depth, 0)
-        return
     tall_rows = rows - SHORT * _count_short_tiles(rows)
     i = 0
     while i < tall_rows:
@@ -83,6 +81,18 @@ def _whole_panel(zero, a, a_row, a_step, b, b_step, c, c_row, rows, depth):
             zero, a + i * a_row, a_row, a_step, b, b_step, c + i * c_row, c_row, height, depth, 0
         )
         i += SHORT
+
+
+@jit
+def _whole_row(zero, lanes, size, columns, a, a_step, b, b_step, c, depth):
+    """Run the tiles of a single row, wide ones first: two sums would wait for each other."""
+    j, width = 0, WIDE * lanes
+    while j + width <= columns:
+        _single_wide(zero, a, 0, a_step, b + j * size, b_step, c + j * size, 0, 1, depth, 0)
+        j += width
+    while j < columns:
+        _single(zero, a, 0, a_step, b + j * size, b_step, c + j * size, 0, 1, depth, 0)
+        j += 2 * lanes
 
 
 @jit
@@ -144,11 +154,14 @@ def _product(zero, size, deepest, a, a_row, a_step, b, b_step, c, c_row, rows, d
     for k in range(0, depth, deepest):
         block = min(deepest, depth - k)
         a_block, b_block = a + k * a_step, b + k * b_step
-        for j in range(0, whole, 2 * lanes):
-            _whole_panel(
-                zero, a_block, a_row, a_step, b_block + j * size, b_step, c + j * size, c_row,
-                rows, block,
-            )  # fmt: skip
+        if rows == 1:
+            _whole_row(zero, lanes, size, whole, a_block, a_step, b_block, b_step, c, block)
+        else:
+            for j in range(0, whole, 2 * lanes):
+                _whole_panel(
+                    zero, a_block, a_row, a_step, b_block + j * size, b_step, c + j * size, c_row,
+                    rows, block,
+                )  # fmt: skip
         if whole < columns:
             _last_columns(
                 zero, lanes, size, whole, columns - whole, a_block, a_row, a_step,

@@ -38,6 +38,8 @@ VECTOR_BYTES, TALL = _host_tile()
 SHORT = 4
 # Rows of a tile of one vector: as many sums as keep two adders of four cycles busy.
 THIN = 8
+# Vectors of columns of a tile of one row.
+WIDE = 4
 
 
 def _broadcast(builder, scalar, lanes):

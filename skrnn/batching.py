@@ -77,8 +77,21 @@ class Shape:
 
 
 @lru_cache(maxsize=16)
-def _uniform(n_sequences, n_steps):
-    """Return order and shape of sequences of one length; every batch of a dense X shares them."""
+def equal_lengths(n_sequences, n_steps):
+    """Return order and shape of sequences of one length; every batch of a dense X shares them.
+
+    Parameters
+    ----------
+    n_sequences, n_steps : int
+        How many, and how long each of them is.
+
+    Returns
+    -------
+    order : ndarray of int64 of shape (n_sequences,)
+        Each in its place.
+    shape : Shape
+        Lengths and rows.
+    """
     return np.arange(n_sequences), Shape(np.full(n_sequences, n_steps))
 
 
@@ -149,7 +162,7 @@ class PackedBatch:
         lengths = sequences.lengths_of(indices) if lengths is None else lengths
         longest = lengths.max()
         if lengths.min() == longest:
-            self.order, self.shape = _uniform(lengths.size, int(longest))
+            self.order, self.shape = equal_lengths(lengths.size, int(longest))
             self._indices = indices
         else:
             self.order = np.argsort(-lengths, kind="stable")
@@ -162,7 +175,7 @@ class PackedBatch:
         """Return the batch of all sequences, given that each has this many steps."""
         batch = cls.__new__(cls)
         batch._sequences = sequences
-        batch.order, batch.shape = _uniform(len(sequences), n_steps)
+        batch.order, batch.shape = equal_lengths(len(sequences), n_steps)
         batch._indices = batch.order
         batch.starts, batch.lengths = batch.shape.starts, batch.shape.lengths
         return batch
@@ -235,7 +248,7 @@ class Stretch:
         lengths = np.minimum(batch.lengths - first, last - first)
         lengths = lengths[: batch.starts[first + 1] - batch.starts[first]]
         is_uniform = lengths[-1] == lengths[0]
-        self.shape = _uniform(lengths.size, last - first)[1] if is_uniform else Shape(lengths)
+        self.shape = equal_lengths(lengths.size, last - first)[1] if is_uniform else Shape(lengths)
         self.starts = self.shape.starts
 
     @property

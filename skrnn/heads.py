@@ -191,6 +191,43 @@ class SequenceHead:
         _read_out(features, *weights, raw)
         return raw
 
+    def prepare(self, weights, kept, batch, workspace):
+        """Return what reads all batches of one shape, without another look at it.
+
+        Parameters
+        ----------
+        weights : tuple of ndarray
+            What `bind` returned.
+        kept : list of Kept
+            Of each direction of the top layer.
+        batch : PackedBatch
+            The sequences, or anything else with their `starts` and `lengths`.
+        workspace : Workspace
+            Where the result lives.
+
+        Returns
+        -------
+        features, raw : ndarray of shape (rows, ...)
+            Where what is read and the raw outputs will be.
+        calls : list of (callable, tuple)
+            Functions with their arguments, to be called in this order.
+        """
+        pool, n = POOLINGS[self.pooling].pool, batch.lengths.size
+        features = workspace.take("features", (n, self.n_features), weights[0].dtype)
+        raw = workspace.take("raw", (n, self.n_outputs), weights[0].dtype)
+        calls, first = [], 0
+        for d, direction in enumerate(kept):
+            n_units = direction.output.shape[1]
+            part = features
+            if len(kept) > 1:
+                part = workspace.take(("pooled", d), (n, n_units), raw.dtype)
+            reached = workspace.take(("reached", d), part.shape, np.int64)
+            calls.append((pool, (direction.output, 0, batch.starts, batch.lengths, part, reached)))
+            if part is not features:
+                calls.append((np.copyto, (features[:, first : first + n_units], part)))
+            first += n_units
+        return features, raw, [*calls, (_read_out, (features, *weights, raw))]
+
     def reading(self, weights, trace, what):
         """Return something of a batch, by the name of the trace's attribute.
 

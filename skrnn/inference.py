@@ -7,6 +7,7 @@ from threading import Lock
 import numpy as np
 
 from skrnn.batching import PackedBatch, longest_first
+from skrnn.prepared import run_in_stretches
 from skrnn.sequences import Sequences, all_finite
 from skrnn.workspace import Workspace
 
@@ -57,6 +58,16 @@ def prediction_size(network):
     return 2 * PIECE if network.layout.size < 3 * FEW_WEIGHTS else piece_size(network)
 
 
+def stretch_size(network, n_sequences, n_threads):
+    """Return how many sequences to run at a time where nothing is kept of a step for later.
+
+    More of them make fewer calls and longer products; with many weights they share the cache with
+    these. There is work for every thread, which no row's result depends on.
+    """
+    most = 2 * piece_size(network)
+    return max(PIECE // 2, min(most, -(-n_sequences // n_threads)))
+
+
 def cut(indices, size=PIECE):
     """Cut an index array into pieces of at most `size`."""
     return [indices[i : i + size] for i in range(0, indices.size, size)]
@@ -77,7 +88,7 @@ class _Gathered:
         self.array[rows] = values
 
 
-def traces(network, params, sequences, piece, workspace):
+def traces(network, params, sequences, places, workspace):
     """Yield the trace of some sequences; of a stretch at a time where they are very long.
 
     Parameters
@@ -88,7 +99,7 @@ def traces(network, params, sequences, piece, workspace):
         Its weights.
     sequences : Sequences
         Where the steps come from.
-    piece : ndarray of int64
+    places : ndarray of int64
         Which sequences, longest first.
     workspace : Workspace
         Where a trace lives until the next.
@@ -98,8 +109,7 @@ def traces(network, params, sequences, piece, workspace):
     trace : Trace
         What the forward pass leaves.
     """
-    sequences, places = sequences.load(piece)
-    n_steps = max(1, min(PIECE_ROWS, most_rows(network)) // piece.size)
+    n_steps = max(1, min(PIECE_ROWS, most_rows(network)) // places.size)
     longest = int(sequences.lengths_of(places[:1])[0])
     if longest <= n_steps or not network.can_carry:
         yield network.forward(params, PackedBatch(sequences, places), workspace)
@@ -117,6 +127,30 @@ def traces(network, params, sequences, piece, workspace):
         trace = network.forward(params, batch, workspace, None, initial)
         states = network.final_states(trace)
         yield trace
+
+
+def _runs_in_stretches(network):
+    return network.n_directions == 1 and not network.head.each_step
+
+
+def _are_alike(sequences, places):
+    """Tell whether sequences are neighbours of one length."""
+    if not isinstance(sequences, Sequences) or places[-1] - places[0] != places.size - 1:
+        return False
+    lengths = sequences.lengths_of(places)
+    return (lengths == lengths[0]).all()
+
+
+def _results(network, params, sequences, piece, workspace, what):
+    """Yield the numbers of some rows and what is gathered of them."""
+    sequences, places = sequences.load(piece)
+    if _runs_in_stretches(network) and _are_alike(sequences, places):
+        first, n = int(places[0]), places.size
+        yield piece, run_in_stretches(network, params, sequences, first, n, what)
+        return
+    weights = network.bind(params).head
+    for trace in traces(network, params, sequences, places, workspace):
+        yield network.head.rows(trace.batch, piece), network.head.reading(weights, trace, what)
 
 
 def run(network, params, sequences, threads, what, finish):
@@ -153,21 +187,24 @@ def run(network, params, sequences, threads, what, finish):
     # Sorted, so that a piece holds sequences of similar length.
     lengths = sequences.lengths
     limit = min(PIECE_ROWS, most_rows(network))
+    if _runs_in_stretches(network) and (lengths == lengths[0]).all():
+        size = stretch_size(network, lengths.size, threads.count)
+    else:
+        size = prediction_size(network)
     pieces = [
         part
-        for piece in cut(longest_first(lengths), prediction_size(network))
+        for piece in cut(longest_first(lengths), size)
         for part in cut(piece, max(1, limit // int(lengths[piece[0]])))
     ]
     # A piece is freed before its thread starts the next, whose buffers then reuse its memory.
-    weights = network.bind(params).head
     workspaces = [Workspace() for _ in range(min(threads.count, len(pieces)))]
     overflown = []
 
     def run_share(worker):
         for piece in pieces[worker :: len(workspaces)]:
-            for trace in traces(network, params, sequences, piece, workspaces[worker]):
-                rows = network.head.rows(trace.batch, piece)
-                values = network.head.reading(weights, trace, what)
+            for rows, values in _results(
+                network, params, sequences, piece, workspaces[worker], what
+            ):
                 if all_finite(values):
                     gathered.put(rows, finish(values, rows))
                 else:

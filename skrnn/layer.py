@@ -253,24 +253,34 @@ class Layer:
         advance(run, batch, buffers.gates, buffers.states)
         return Kept(x, mask, buffers)
 
-    def step(self, weights, x, before):
-        """Run one step from given states.
+    def prepare(self, weights, x, shape, workspace):
+        """Return what runs all steps of a batch, again and again, without another look at it.
 
         Parameters
         ----------
         weights : LayerWeights
             The weights.
-        x : ndarray of shape (n, n_inputs)
-            What arrives.
-        before : ndarray of shape (S, n, H)
-            The states before the step.
+        x : ndarray of shape (R, n_inputs)
+            Where what arrives at each step will be.
+        shape : Shape
+            Lengths and rows of the batch.
+        workspace : Workspace
+            Where the buffers live.
 
         Returns
         -------
-        after : ndarray of shape (S, n, H)
-            The states after it.
+        kept : Kept
+            Where the outputs will be; the initial states are the caller's to write.
+        calls : list of (callable, tuple)
+            Functions with their arguments, to be called in this order.
         """
-        return self.step_gates(weights, self.project(weights, x), before)
+        buffers, mask = self._buffers(shape, workspace, x.dtype, None), weights.no_mask
+        project = (x, weights.W_x, weights.b_x, weights.b_h, weights.added, buffers.gates)
+        forward = (
+            0, shape.n_steps, shape.starts, mask, weights.W_h, weights.b_h,
+            buffers.gates, buffers.inner, buffers.operands, buffers.states,
+        )  # fmt: skip
+        return Kept(x, mask, buffers), [(_project, project), (self.cell.forward, forward)]
 
     def project(self, weights, x):
         """Return the input's share of every gate.

@@ -205,10 +205,26 @@ class Loss:
         return self.kernel(raw, target, weight, self.shape, d_raw)
 
 
+@jit
+def _write_softmax(raw, shares):
+    for i in range(raw.shape[0]):
+        scores, line = flat(raw, i, i + 1), flat(shares, i, i + 1)
+        highest = scores[0]
+        for k in range(1, scores.size):
+            highest = max(highest, scores[k])
+        for k in range(scores.size):
+            line[k] = exp(scores[k] - highest)
+        norm = _sum(line)
+        for k in range(line.size):
+            line[k] /= norm
+
+
 def _softmax(raw):
     # SciPy's takes longer than all the steps of a short sequence.
-    powers = np.exp(raw - raw.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    raw = np.ascontiguousarray(raw)
+    shares = np.empty_like(raw)
+    _write_softmax(raw, shares)
+    return shares
 
 
 def classification_loss(name, *, exclusive):

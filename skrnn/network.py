@@ -18,7 +18,7 @@ from skrnn.layer import Layer, LayerWeights
 from skrnn.masks import NO_DROPOUT, DropoutMasks
 from skrnn.params import ParameterLayout
 from skrnn.trace import Trace
-from skrnn.workspace import Workspace, aligned
+from skrnn.workspace import aligned
 
 __all__ = ["DIRECTIONS", "NO_DROPOUT", "DropoutMasks", "Network", "NetworkWeights", "Trace"]
 
@@ -42,6 +42,8 @@ class NetworkWeights:
         ]
         self.head = network.head.bind(vector)
         self.inputs = network.inputs.bind(vector)
+        # Prepared runs that no thread is using (see skrnn.prepared).
+        self.idle = {}
 
 
 class Network:
@@ -317,51 +319,6 @@ class Network:
         scaled = workspace.take(("scaled", i), x.shape, x.dtype)
         scale_rows(x, batch.shape.positions, masks.inputs[i - 1], scaled)
         return scaled
-
-    def step(self, params, x, states):
-        """Run one step of all layers, forward in time.
-
-        Parameters
-        ----------
-        params : ndarray of shape (layout.size,)
-            The flat vector.
-        x : ndarray of shape (n, n_channels)
-            The step of each sequence.
-        states : sequence of ndarray of shape (S, n, H)
-            States of each layer before the step.
-
-        Returns
-        -------
-        after : tuple of ndarray of shape (S, n, H)
-            States of each layer after it.
-        output : ndarray of shape (n, H)
-            Output of the top layer.
-        """
-        after = []
-        weights = self.bind(params)
-        x = self.inputs.read(weights.inputs, x, Workspace())
-        pairs = zip(self.layers, weights.layers, states, strict=True)
-        for (layer,), (own_weights,), before in pairs:
-            after.append(layer.step(own_weights, x, before))
-            x = after[-1][0]
-        return tuple(after), x
-
-    def read_out(self, params, features):
-        """Return the raw outputs for what the head reads.
-
-        Parameters
-        ----------
-        params : ndarray of shape (layout.size,)
-            The flat vector.
-        features : ndarray of shape (n, n_features)
-            What the head reads.
-
-        Returns
-        -------
-        raw : ndarray of shape (n, n_outputs)
-            The raw outputs.
-        """
-        return self.head.raw(self.bind(params).head, features, Workspace())
 
     # --------------------------------------------------------------- backward
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skrnn._jit import jit
+from skrnn._jit import JIT_DISABLED, jit
 from skrnn._views import flat
 
 FLOAT32 = np.dtype(np.float32)
@@ -22,6 +22,24 @@ def _pack_rows(values, first_rows, starts, out):
             target = flat(out, starts[t] + i, starts[t] + i + 1)
             for c in range(target.size):
                 target[c] = source[c]
+
+
+@jit
+def _line_is_finite(values):
+    # Counted, not summed up: the compiler makes vector code of it.
+    n_wrong = 0
+    for k in range(values.size):
+        n_wrong += values[k] - values[k] != 0
+    return n_wrong == 0
+
+
+def _line_is_finite_plain(values):
+    return bool(np.isfinite(values).all())
+
+
+# Without the compiler an infinity less itself would be a warning.
+line_is_finite = _line_is_finite_plain if JIT_DISABLED else _line_is_finite
+"""Whether no value of a line is NaN or infinite, quicker than NumPy for a short one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +93,21 @@ class Sequences:
         first : int, default=0
             The step that comes first.
         """
-        _pack_rows(self.values, self.offsets[indices] + first, starts, out)
+        self.pack_rows(self.offsets[indices] + first, starts, out)
+
+    def pack_rows(self, first_rows, starts, out):
+        """Write steps as :meth:`pack` does, given the row of `values` where each sequence begins.
+
+        Parameters
+        ----------
+        first_rows : ndarray of int64
+            First row of each sequence, or of the stretch of it that is wanted.
+        starts : ndarray of int64 of shape (n_steps + 1,)
+            First row of each step in `out`.
+        out : ndarray of shape (n_rows, n_channels)
+            Receives the steps.
+        """
+        _pack_rows(self.values, first_rows, starts, out)
 
     @property
     def dtype(self):

@@ -8,9 +8,10 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
+from skrnn import prepared
 from skrnn._subnormals import begin, end
 from skrnn.layouts import plain_input
-from skrnn.sequences import all_finite, as_float, contiguous
+from skrnn.sequences import all_finite, as_float, contiguous, line_is_finite
 
 
 @dataclass(frozen=True)
@@ -116,34 +117,51 @@ class Streaming:
         network, params = self._network, self._params
         _check_direction(network)
         _check_state(state, network, params.dtype)
-        x = _check_step(x, (state.n_sequences, network.n_channels), params.dtype)
-        _check_ids(x, network.inputs)
-        flags = begin()
+        shape = (state.n_sequences, network.n_channels)
+        is_usual = type(x) is np.ndarray and x.dtype == params.dtype and x.shape == shape
+        if not is_usual or network.inputs.tables is not None:
+            x = _check_step(x, shape, params.dtype)
+            _check_ids(x, network.inputs)
+        respond = self._responder(response_method)
+        run, flags = prepared.borrow(network, params, state.n_sequences, 1), begin()
         try:
-            layers, output = network.step(params, x, state.layers)
+            if not run.load(x[:, np.newaxis]):
+                _refuse_not_finite(x)
+            run.advance(state.layers)
+            layers = tuple([states.copy() for states in run.final])
+            output, n_steps = layers[-1][0], state.n_steps + 1
+            if not line_is_finite(output.reshape(-1)):
+                _refuse_overflow(output)
+            kept, pooled = network.head.stream(output, state.pooled, n_steps)
+            after = RNNState(layers, kept, n_steps, network.description)
+            if respond is None:
+                # The state may hold the same array, and the caller may write to this one.
+                return pooled.copy(), after
+            return respond(run.read_out(pooled).copy()), after
         finally:
             end(flags)
-        if not all_finite(output):
-            row = int(np.isfinite(output).all(axis=1).argmin())
-            raise ValueError(
-                f"The network overflows {params.dtype} in sequence {row}: the values of x are too "
-                "far from those seen in fit. Scale them, for example with skrnn.SequenceScaler."
-            )
-        n_steps = state.n_steps + 1
-        kept, pooled = network.head.stream(output, state.pooled, n_steps)
-        after = RNNState(layers, kept, n_steps, network.description)
-        if response_method == "transform":
-            # The state may hold the same array, and the caller may write to this one.
-            return pooled.copy(), after
-        raw = network.read_out(params, pooled)
+            prepared.give_back(network, params, run)
+
+    def _responder(self, response_method):
+        """Return what makes the response of raw outputs; None if it is made of features."""
         if response_method == "predict":
-            return self._decode(raw), after
+            return self._decode
+        if response_method == "transform":
+            return None
         if response_method == "predict_proba" and hasattr(self, "predict_proba"):
-            return self._probabilities(raw), after
+            return self._probabilities
         raise ValueError(
             f"response_method must be 'predict', 'transform' or, for a classifier with "
             f"probabilities, 'predict_proba', got {response_method!r}."
         )
+
+
+def _refuse_overflow(output):
+    row = int(np.isfinite(output).all(axis=1).argmin())
+    raise ValueError(
+        f"The network overflows {output.dtype} in sequence {row}: the values of x are too "
+        "far from those seen in fit. Scale them, for example with skrnn.SequenceScaler."
+    )
 
 
 def _check_direction(network):
@@ -191,12 +209,16 @@ def _check_step(x, shape, dtype):
         )
     x = contiguous(x, dtype)
     if not all_finite(x):
-        row, channel = np.argwhere(~np.isfinite(x))[0]
-        raise ValueError(
-            f"x holds {x[row, channel]} for sequence {row}, channel {channel} ({dtype}). Impute it "
-            "first."
-        )
+        _refuse_not_finite(x)
     return x
+
+
+def _refuse_not_finite(x):
+    row, channel = np.argwhere(~np.isfinite(x))[0]
+    raise ValueError(
+        f"x holds {x[row, channel]} for sequence {row}, channel {channel} ({x.dtype}). Impute it "
+        "first."
+    )
 
 
 def _check_ids(x, inputs):

@@ -25,10 +25,6 @@ class Threads:
         self._executor = None
 
     def __enter__(self):
-        if self.count > 1:
-            self._executor = ThreadPoolExecutor(
-                self.count, thread_name_prefix="skrnn", initializer=begin
-            )
         return self
 
     def __exit__(self, *exception):
@@ -37,11 +33,22 @@ class Threads:
             self._executor = None
 
     def map(self, function, *iterables):
-        """Return the results in order; an exception of any is raised."""
+        """Return the results in order; an exception of any is raised.
+
+        A single call is made here: handing it over would cost more than a short one takes.
+        """
+        calls = list(zip(*iterables, strict=False))
+        if self.count > 1 and len(calls) > 1:
+            return list(self._started().map(function, *zip(*calls, strict=True)))
+        before = begin()
+        try:
+            return [function(*call) for call in calls]
+        finally:
+            end(before)
+
+    def _started(self):
         if self._executor is None:
-            before = begin()
-            try:
-                return list(map(function, *iterables))
-            finally:
-                end(before)
-        return list(self._executor.map(function, *iterables))
+            self._executor = ThreadPoolExecutor(
+                self.count, thread_name_prefix="skrnn", initializer=begin
+            )
+        return self._executor

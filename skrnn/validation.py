@@ -90,8 +90,23 @@ list of array-like, or DataFrame with a (sequence, time) MultiIndex
         raise
 
 
-def _check_quickly(estimator, X, dtype):
-    """Return the sequences of an array that needs no conversion; None leaves it to the rest."""
+def usual_shape(estimator, X, dtype=None):
+    """Return how many sequences and steps an array has that needs no conversion.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        A fitted one.
+    X : object
+        The sequences, whose values nobody has looked at.
+    dtype : dtype, default=None
+        What it must be of; None is float32 or float64.
+
+    Returns
+    -------
+    shape : tuple of (int, int) or None
+        Number of sequences and of steps; None if X is anything else, or wrong.
+    """
     if type(X) is not np.ndarray or X.size == 0 or not X.flags.c_contiguous:
         return None
     if X.dtype != dtype if dtype is not None else X.dtype not in (FLOAT32, FLOAT64):
@@ -102,21 +117,25 @@ def _check_quickly(estimator, X, dtype):
         return None
     if X.ndim == 3:
         n_sequences, n_steps, n_columns = X.shape
-        if n_columns != n_channels:
-            return None
-    elif X.ndim == 2 and attributes["_fitted_layout"] == "table":
+        return (n_sequences, n_steps) if n_columns == n_channels else None
+    if X.ndim == 2 and attributes["_fitted_layout"] == "table":
         n_sequences, n_columns = X.shape
         n_timesteps = getattr(estimator, "n_timesteps", None)
         n_steps = n_columns if n_timesteps is None else n_timesteps
-        if n_columns != attributes["n_features_in_"] or n_steps * n_channels != n_columns:
-            return None
-    else:
-        return None
+        fits = n_columns == attributes["n_features_in_"] and n_steps * n_channels == n_columns
+        return (n_sequences, n_steps) if fits else None
+    return None
+
+
+def _check_quickly(estimator, X, dtype):
+    """Return the sequences of an array that needs no conversion; None leaves it to the rest."""
+    shape = usual_shape(estimator, X, dtype)
     # Padding and errors both show as something that is not finite, and are rare.
-    if not all_finite(X):
+    if shape is None or not all_finite(X):
         return None
+    n_sequences, n_steps = shape
     offsets = np.arange(0, (n_sequences + 1) * n_steps, n_steps)
-    return Sequences(X.reshape(-1, n_channels), offsets)
+    return Sequences(X.reshape(n_sequences * n_steps, -1), offsets)
 
 
 def _check(estimator, X, reset, dtype, lazy):

@@ -27,6 +27,7 @@ LAYERS = (
     {"decoder", "bridge"},
     {"network"},
     {"encoder_decoder"},
+    {"prepared"},
     {"inference", "torch_layout", "streaming", "checks", "checkpointing"},
     {"search"},
     {"objective"},

@@ -198,6 +198,7 @@ def test_every_tile_builds_for_every_cpu(cpu, element, monkeypatch):
     vector_bytes, tall = tile_for(cpu, monkeypatch)
     for height in (tall, _tiles.SHORT, 1):
         assert build(cpu, vector_bytes, height, element, 2, "whole")
+    assert build(cpu, vector_bytes, 1, element, _tiles.WIDE, "whole")
     for height in (tall, 1):
         assert build(cpu, vector_bytes, height, element, 2, "tail")
     for height in (_tiles.THIN, 1):

@@ -49,6 +49,8 @@ weight = rng.uniform(size=70)
 def use(model, X, y, **arguments):
     model.set_params(cell={cell!r}, hidden_layer_sizes=5, max_iter=2, random_state=0)
     model.fit(X, y, **arguments).predict(X)
+    if hasattr(model, "predict_proba"):
+        model.predict_proba(X)
     model.transform(X)
     model.score(X, y)
     if not model.bidirectional:
@@ -73,6 +75,14 @@ steps = [np.arange(len(x)) % 3 for x in ragged]
 use(C(mode="many_to_many", bidirectional=True), ragged, steps)
 use(C(mode="many_to_many", dropout=0.5), dense, np.tile(np.arange(5) % 3, (70, 1)))
 use(R(mode="many_to_many", loss="huber"), dense, dense)
+C(1, mode="many_to_many", head="crf", cell={cell!r}, max_iter=1).fit(ragged, steps).predict(ragged)
+for attention in (None, "additive", "multiplicative"):
+    decoder = C(2, mode="encoder_decoder", attention=attention, cell={cell!r}, max_iter=1)
+    decoder.fit(ragged, steps).predict(ragged)
+series = 20 + dense.reshape(-1)[:80]
+forecaster = skrnn.RNNForecaster(3, cell={cell!r}, hidden_layer_sizes=3, max_iter=1)
+forecaster.fit(series[:70]).predict()
+forecaster.update(series[70:]).predict_interval()
 use(C(), dense, classes).predict(np.asfortranarray(dense))
 new = signatures() - before
 if {dtype!r} == "float64":

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
-from skrnn import inference
+from skrnn import inference, prepared
 from skrnn.cells import resolve_cell
 from skrnn.estimators.callbacks import EpochCallbacks
 from skrnn.estimators.examples import ExampleReading
@@ -25,6 +25,7 @@ from skrnn.estimators.weights import WeightAccess
 from skrnn.streaming import Streaming
 from skrnn.threads import Threads
 from skrnn.training import History, StochasticTraining, train_lbfgs
+from skrnn.validation import usual_shape
 from skrnn.workspace import aligned
 
 
@@ -254,11 +255,23 @@ class BaseRNN(
         """
         if "_params" not in vars(self):  # much quicker than scikit-learn's look at all attributes
             check_is_fitted(self)
+        rows = self._run_short(X, what, finish)
+        if rows is not None:
+            return rows
         mode = MODES[self._fitted_mode]
         sequences = mode.read_inputs(self, X, reset=False, dtype=self._params.dtype)
         rows = self._run_sequences(sequences, what(self._network.head), finish)
         names = None if names is None else getattr(self, names, None)
         return mode.arrange(self, X, sequences, rows, names)
+
+    def _run_short(self, X, what, finish):
+        """Return a row for each of a few sequences in a usual array; None leaves it to the rest."""
+        network, params = self._network, self._params
+        shape = usual_shape(self, X, params.dtype)
+        if shape is None or not prepared.is_short(network, *shape):
+            return None
+        X = X.reshape(*shape, network.n_channels)
+        return prepared.run_short(network, params, X, what(network.head), finish)
 
     def _run_sequences(self, sequences, what, finish=_as_it_is):
         with Threads(self.n_jobs) as threads:

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrnn import torch_layout
 from skrnn.sequences import as_float
+from skrnn.workspace import aligned
 
 
 class WeightAccess:
@@ -117,5 +118,5 @@ class WeightAccess:
         params = torch_layout.imported(self._network, self._params, recurrent, head)
         if not np.isfinite(params).all():
             raise ValueError("The new weights hold NaN or infinity.")
-        self._params = params
+        self._params = aligned(params)
         return self

@@ -14,11 +14,12 @@ from __future__ import annotations
 def warmup(cells=None, dtypes=("float32", "float64")):
     """Compile what the estimators need, whatever their parameters, by fitting tiny data.
 
-    Every kernel that ``fit``, ``partial_fit``, ``predict``, ``transform`` and ``step`` of
-    :class:`~skrnn.RNNClassifier` and :class:`~skrnn.RNNRegressor` use for the cells and types is
-    compiled and kept in Numba's cache: in the folder that ``NUMBA_CACHE_DIR`` names, else beside
-    the sources of skrnn, else in the user's cache folder. Later processes of the same user on the
-    same kind of processor then load machine code in place of compiling it.
+    Every kernel that ``fit``, ``partial_fit``, ``predict``, ``predict_proba``, ``transform`` and
+    ``step`` of :class:`~skrnn.RNNClassifier` and :class:`~skrnn.RNNRegressor` use for the cells and
+    types, and those of a :class:`~skrnn.RNNForecaster` with squared errors, is compiled and kept in
+    Numba's cache: in the folder that ``NUMBA_CACHE_DIR`` names, else beside the sources of skrnn,
+    else in the user's cache folder. Later processes of the same user on the same kind of processor
+    then load machine code in place of compiling it.
 
     Parameters
     ----------

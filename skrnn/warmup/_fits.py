@@ -9,6 +9,7 @@ import numpy as np
 from skrnn.cells import Cell, resolve_cell
 from skrnn.cells.registry import CELLS
 from skrnn.estimators import RNNClassifier, RNNRegressor
+from skrnn.forecasting import RNNForecaster
 from skrnn.sequences import FLOAT32, FLOAT64
 
 # What selects kernels of its own, apart from cell and type.
@@ -23,6 +24,7 @@ _REGRESSORS = (
     {"loss": "quantile"},
     {"loss": "poisson"},
 )
+_DECODERS = ({"attention": None}, {"attention": "additive"}, {"attention": "multiplicative"})
 _LENGTHS = (3, 1, 2, 3, 2, 3)
 
 
@@ -33,6 +35,7 @@ def compile_everything(cells, dtypes):
         for cell in cells:
             _run_network(cell, dtype)
         _run_everything_else(cells[0], dtype)
+        _run_forecaster(cells[0], dtype)
 
 
 def _to_cells(cells):
@@ -83,12 +86,31 @@ def _run_everything_else(cell, dtype):
     for settings in _CLASSIFIERS:
         for y in (classes, classes > 0, both):
             model = _fitted(RNNClassifier(cell=cell, **settings), X, y)
-            model.predict(X)
+            (model.predict if settings.get("loss") == "hinge" else model.predict_proba)(X)
             model.step(X[0][:1], model.init_state())
     for settings in _REGRESSORS:
         _fitted(RNNRegressor(cell=cell, **settings), X, classes + 1.0).predict(X)
     steps = [np.arange(length) % 3 for length in _LENGTHS]
     _fitted(RNNClassifier(cell=cell, mode="many_to_many", dropout=0.5), X, steps).predict(X)
+    tagger = _fitted(RNNClassifier(cell=cell, mode="many_to_many", head="crf"), X, steps)
+    tagger.predict(X)
+    tagger.predict_proba(X)
+    ids = [np.floor(3 * x[:, :1]) for x in X]
+    _fitted(RNNClassifier(cell=cell, embedding_dim=2), ids, classes).predict(ids)
+    for settings in _DECODERS:
+        model = RNNClassifier(cell=cell, mode="encoder_decoder", **settings)
+        _fitted(model, X, steps).predict(X)
+
+
+def _run_forecaster(cell, dtype):
+    """Forecast, with intervals and new values."""
+    series = (10 + np.sin(np.arange(60.0))).astype(dtype)
+    forecaster = RNNForecaster(2, lookback=4, cell=cell, hidden_layer_sizes=2, max_iter=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        forecaster.fit(series[:55]).predict()
+        forecaster.predict_interval(coverage=0.8)
+        forecaster.update(series[55:]).predict()
 
 
 def _fitted(model, X, y):

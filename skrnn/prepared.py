@@ -1,0 +1,298 @@
+"""Short calls: a few sequences of one length, or one step, without preparing anything twice.
+
+What surrounds the kernels takes longer than they do when a single short sequence runs through a
+small network. A prepared run is the list of all kernel calls for one shape of input, with buffers
+of its own, made at the first call and kept with the weights that it reads. The kernels and what
+they are given are those of :mod:`skrnn.inference`, so the bits are the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skrnn._subnormals import begin, end
+from skrnn.batching import equal_lengths
+from skrnn.masks import NO_DROPOUT
+from skrnn.sequences import line_is_finite
+from skrnn.trace import Trace
+from skrnn.workspace import Workspace
+
+# Numbers in the buffers of a prepared run; beyond, the kernels outweigh what surrounds them.
+MOST_NUMBERS = 2**18
+# Sequences of a call that is not worth two threads.
+MOST_SEQUENCES = 64
+# Bytes of the buffers of a stretch, which then stay in the cache with some of the weights.
+STRETCH_BYTES = 2**20
+# Shapes of input whose runs are kept.
+MOST_SHAPES = 4
+
+
+class PreparedRun:
+    """All kernel calls of a network for sequences of one length.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    weights : NetworkWeights
+        Views of its weights.
+    n_sequences, n_steps : int
+        How many sequences, and their length.
+
+    Attributes
+    ----------
+    initial, final : list of ndarray of shape (S, n, H)
+        For each layer and direction, its states before the first step and after the last.
+    trace : Trace
+        What the last run left; overwritten by the next.
+    """
+
+    def __init__(self, network, weights, n_sequences, n_steps):
+        self.shape = equal_lengths(n_sequences, n_steps)[1]
+        self.initial, self.final, self._calls = [], [], []
+        self._head, self._head_weights, self._reading = network.head, weights.head, None
+        self._workspace = workspace = Workspace()
+        steps = workspace.take("x", (self.shape.n_rows, network.n_channels), weights.head[0].dtype)
+        # Ids are looked up already here, to see where the vectors will be.
+        steps[...] = 0
+        x, kept = network.inputs.read(weights.inputs, steps, workspace), None
+        self._call(network.inputs.read, weights.inputs, steps, workspace)
+        for i, directions in enumerate(network.layers):
+            x = x if kept is None else self._side_by_side(i, kept)
+            kept = [
+                self._add_layer(layer, weights.layers[i][d], x if d == 0 else self._turned(i, x))
+                for d, layer in enumerate(directions)
+            ]
+        self._lines = steps.reshape(-1), steps.reshape(n_steps, n_sequences, -1)
+        self.trace = Trace(self, NO_DROPOUT, kept, None, None, None, steps)
+
+    # What a head asks of a batch.
+    @property
+    def starts(self):
+        """First row of each step."""
+        return self.shape.starts
+
+    @property
+    def lengths(self):
+        """Steps of each sequence."""
+        return self.shape.lengths
+
+    @property
+    def n_sequences(self):
+        """Number of sequences."""
+        return self.shape.n_sequences
+
+    def _call(self, function, *args):
+        self._calls.append((function, args))
+
+    def _by_step(self, rows):
+        return rows.reshape(self.shape.n_steps, self.shape.n_sequences, -1)
+
+    def _turned(self, i, x):
+        """Return where the input of layer i will be with its last step first."""
+        turned = self._workspace.take(("turned", i), x.shape, x.dtype)
+        self._call(np.copyto, self._by_step(turned), self._by_step(x)[::-1])
+        return turned
+
+    def _side_by_side(self, i, kept):
+        """Return where the outputs below layer i will be, both directions together."""
+        if len(kept) == 1:
+            return kept[0].output
+        n_rows, n_units = kept[0].output.shape
+        joined = self._workspace.take(("joined", i), (n_rows, 2 * n_units), kept[0].output.dtype)
+        self._call(np.copyto, joined[:, :n_units], kept[0].output)
+        target = self._by_step(joined)[:, :, n_units:]
+        self._call(np.copyto, target, self._by_step(kept[1].output)[::-1])
+        return joined
+
+    def _add_layer(self, layer, weights, x):
+        kept, calls = layer.prepare(weights, x, self.shape, self._workspace)
+        self._calls += calls
+        states, n = kept.buffers.states, self.shape.n_sequences
+        self.initial.append(states[:, :n])
+        self.final.append(states[:, -n:])
+        return kept
+
+    def load(self, X):
+        """Take the steps that :meth:`advance` is to run.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, T, n_channels)
+            The sequences.
+
+        Returns
+        -------
+        is_finite : bool
+            Whether X holds no NaN and no infinity.
+        """
+        line, steps = self._lines
+        steps[...] = X.swapaxes(0, 1)
+        return line_is_finite(line)
+
+    def advance(self, before=None):
+        """Run all layers, in a thread that takes subnormal numbers for zero.
+
+        Parameters
+        ----------
+        before : sequence of ndarray of shape (S, n, H) or None, default=None
+            States before the first step; None is zero.
+        """
+        for i, states in enumerate(self.initial):
+            states[...] = 0 if before is None else before[i]
+        for function, args in self._calls:
+            function(*args)
+
+    @property
+    def outputs(self):
+        """Outputs of the top layer of a network of one direction, of shape (T, n, H)."""
+        return self._by_step(self.trace.layers[0].output)
+
+    def read_out(self, features):
+        """Return the raw outputs for what the head reads; overwritten by the next run."""
+        return self._head.raw(self._head_weights, features, self._workspace)
+
+    def read_pooled(self, pooled, what):
+        """Return something that the head makes of what was pooled already."""
+        layers, raw = self.trace.layers, self.read_out(pooled)
+        trace = Trace(self, NO_DROPOUT, layers, pooled, pooled, raw, self.trace.steps)
+        return self._head.reading(self._head_weights, trace, what).copy()
+
+    def read(self, what):
+        """Return something that the head makes of the outputs; overwritten by the next run.
+
+        Parameters
+        ----------
+        what : str
+            What the network's head gives, such as ``"raw"`` or ``"features"``.
+        """
+        trace, weights = self.trace, self._head_weights
+        if self._reading is None:
+            prepared = self._head.prepare(weights, trace.layers, self, self._workspace)
+            trace.features, trace.raw, self._reading = prepared
+            trace.pooled = trace.features
+        for function, args in self._reading:
+            function(*args)
+        return self._head.reading(weights, trace, what)
+
+
+def _numbers_a_step(network):
+    """Return how many numbers the buffers hold for a step of a sequence."""
+    n_kinds = len(network.cell.gates) + len(network.cell.inner_gates) + len(network.cell.states) + 1
+    n_units = network.n_directions * sum(network.hidden_layer_sizes)
+    return n_kinds * n_units + network.n_channels
+
+
+def is_small(network, n_sequences, n_steps):
+    """Tell whether the buffers of a prepared run are small enough to be kept."""
+    return n_sequences * n_steps * _numbers_a_step(network) <= MOST_NUMBERS
+
+
+def is_short(network, n_sequences, n_steps):
+    """Tell whether :func:`run_short` takes so many sequences of so many steps."""
+    return (
+        not network.head.each_step
+        and network.inputs.tables is None  # ids are for the readers of X to check
+        and n_sequences <= MOST_SEQUENCES
+        and is_small(network, n_sequences, n_steps)
+    )
+
+
+def borrow(network, params, n_sequences, n_steps):
+    """Return a prepared run that no other thread is using."""
+    weights = network.bind(params)
+    try:
+        return weights.idle[n_sequences, n_steps].pop()
+    except LookupError:
+        return PreparedRun(network, weights, n_sequences, n_steps)
+
+
+def give_back(network, params, run):
+    """Keep a prepared run for a later call, if it is small."""
+    idle, key = network.bind(params).idle, (run.shape.n_sequences, run.shape.n_steps)
+    if key not in idle:
+        if not is_small(network, *key):
+            return
+        if len(idle) >= MOST_SHAPES:
+            idle.clear()
+    idle.setdefault(key, []).append(run)
+
+
+def run_short(network, params, X, what, finish):
+    """Run a few sequences of one length.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    params : ndarray of shape (layout.size,)
+        Its weights.
+    X : ndarray of shape (n, T, n_channels)
+        The sequences, of the type of the weights.
+    what : str
+        What to read: ``"raw"``, ``"features"``, or what else the network's head gives.
+    finish : callable
+        ``finish(values)`` returns what to make of it.
+
+    Returns
+    -------
+    finished : ndarray of shape (n, ...) or None
+        A row for each sequence; None if X or a row is not finite, which :func:`skrnn.inference.run`
+        and the readers of X have messages for.
+    """
+    run, flags = borrow(network, params, *X.shape[:2]), begin()
+    try:
+        if not run.load(X):
+            return None
+        run.advance()
+        values = run.read(what).copy()
+        return finish(values) if line_is_finite(values.reshape(-1)) else None
+    finally:
+        end(flags)
+        give_back(network, params, run)
+
+
+def run_in_stretches(network, params, sequences, first, n_sequences, what):
+    """Run neighbouring sequences of one length, a few steps at a time, of which nothing is kept.
+
+    Parameters
+    ----------
+    network : Network
+        A network of one direction with an output for each sequence.
+    params : ndarray of shape (layout.size,)
+        Its weights.
+    sequences : Sequences
+        Where they are, of the type of the weights.
+    first, n_sequences : int
+        The first of them, and how many.
+    what : str
+        What to return: ``"raw"``, ``"features"``, or what else the network's head reads.
+
+    Returns
+    -------
+    values : ndarray of shape (n_sequences, ...)
+        A row for each sequence.
+    """
+    rows = sequences.offsets[first : first + n_sequences]
+    n_steps = int(sequences.offsets[first + 1] - rows[0])
+    most = STRETCH_BYTES // (n_sequences * _numbers_a_step(network) * params.itemsize)
+    length = -(-n_steps // -(-n_steps // max(1, most)))
+    kept = np.zeros((n_sequences, network.n_features), dtype=params.dtype)
+    run = None
+    for start in range(0, n_steps, length):
+        before, last = run, min(start + length, n_steps)
+        if run is None or run.shape.n_steps != last - start:
+            run = borrow(network, params, n_sequences, last - start)
+        sequences.pack_rows(rows + start, run.shape.starts, run.trace.steps)
+        run.advance(None if before is None else before.final)
+        if before is not None and before is not run:
+            give_back(network, params, before)
+        if network.pooling != "last":
+            for t, output in enumerate(run.outputs, start):
+                kept, pooled = network.head.stream(output, kept, t + 1)
+            kept = kept.copy()  # the next stretch overwrites what it may be a view of
+    if network.pooling == "last":
+        pooled = run.outputs[-1]
+    values = run.read_pooled(pooled, what)
+    give_back(network, params, run)
+    return values
