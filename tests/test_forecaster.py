@@ -23,7 +23,7 @@ FAST = {**SMALL, "calibrate": False}
 @parametrize_with_checks([
     RNNForecaster(),
     RNNForecaster(
-        hidden_layer_sizes=12, max_iter=100, learning_rate_init=0.03, early_stopping=True,
+        hidden_layer_sizes=16, max_iter=100, learning_rate_init=0.02, early_stopping=True,
         n_iter_no_change=50, loss="huber", cell="lstm", n_jobs=2, calibrate=False,
     ),
 ])  # fmt: skip

@@ -358,7 +358,7 @@ def test_a_lone_series_has_no_static_table():
         (np.zeros((2, 3, 4, 5)), "4 dimensions"),
         (5.0, "X is 5.0, which is no series"),
         (None, "X is None, which is no series"),
-        ({"a": [1.0]}, "which is no series"),
+        ({"a": [1.0]}, "X is a dict"),
         (sparse.eye(3), r"Pass X.toarray\(\)"),
         ([np.zeros(3), np.zeros(0)], r"Series 1 of X has shape \(0,\)"),
         ([np.zeros((3, 2)), np.zeros((3, 1))], "Series 1 of X has 1 columns, but series 0 has 2"),

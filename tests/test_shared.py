@@ -1,6 +1,7 @@
 """Shared machine code: compiled at the first call, right even if that is interrupted."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -35,12 +36,17 @@ def test_an_interrupt_while_it_compiles_arrives_and_the_result_is_right(monkeypa
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_shared, "compile_for_pointer", interrupted)
+    # A process that runs in the background may have been told to ignore interrupts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     shared = _shared.SharedFunction(
         "skrnn_test_interrupted", None, lambda *args: calls.append(args), 2
     )
-    with pytest.raises(KeyboardInterrupt):
-        shared._stand_in(3, 4)
-        time.sleep(5)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            shared._stand_in(3, 4)
+            time.sleep(5)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert calls == [(3, 4)]
 
 

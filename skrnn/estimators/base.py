@@ -268,7 +268,8 @@ class BaseRNN(
         """Return a row for each of a few sequences in a usual array; None leaves it to the rest."""
         network, params = self._network, self._params
         shape = usual_shape(self, X, params.dtype)
-        if shape is None or not prepared.is_short(network, *shape):
+        # n_jobs=0 is refused where threads are made.
+        if shape is None or self.n_jobs == 0 or not prepared.is_short(network, *shape):
             return None
         X = X.reshape(*shape, network.n_channels)
         return prepared.run_short(network, params, X, what(network.head), finish)
