@@ -70,7 +70,7 @@ class BaseForecaster(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         self._seed = rng.randint(np.iinfo(np.int32).max)
         lengths = series_set.lengths
-        plan = make_plan(self, lengths, series_set.freq)
+        plan = make_plan(self, series_set)
         panel = self._panel(series_set)
         warm = self.warm_start and getattr(getattr(self, "_model", None), "plan", None) == plan
         before = self._model.regressor.set_params(**self._network_parameters()) if warm else None

@@ -76,6 +76,12 @@ class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
         and arrays, or if no series holds two.
     baseline : {"level", "seasonal_naive"}, default="level"
         What the network corrects: the mean of the last season, or this season come again.
+    smoothing : bool or "auto", default="auto"
+        Whether the forecast is the mean of the network's and of exponential smoothing of each
+        series by itself, with damped trend and additive season, on transformed values. They err
+        differently, and few rows teach a network little: ``"auto"`` is True for series of at most
+        200 rows (the median of them), unless there are covariates that change over time or targets
+        are forecast jointly, of which smoothing knows nothing.
     segment_length : int or "auto", default="auto"
         Rows that the network reads in one step (Lin et al., 2023). ``"auto"`` is a season, or
         without one the horizon, between 8 and 24.
@@ -120,6 +126,9 @@ class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
     S. Lin et al., "SegRNN: Segment Recurrent Neural Network for Long-Term Time Series
     Forecasting", arXiv:2308.11200, 2023.
 
+    E. S. Gardner and E. McKenzie, "Forecasting Trends in Time Series", Management Science 31(10),
+    1985.
+
     Examples
     --------
     >>> import numpy as np
@@ -150,6 +159,7 @@ class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
         difference=0,
         season_length="auto",
         baseline="level",
+        smoothing="auto",
         segment_length="auto",
         multivariate="separate",
         calendar=None,
@@ -205,6 +215,7 @@ class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
         self.difference = difference
         self.season_length = season_length
         self.baseline = baseline
+        self.smoothing = smoothing
         self.segment_length = segment_length
         self.multivariate = multivariate
         self.calendar = calendar
