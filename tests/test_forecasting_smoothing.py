@@ -57,7 +57,7 @@ def forecast_after(state, t, kept, horizon):
 def test_smoothing_is_that_of_the_textbook(season, horizon):
     history = noisy_season(23, 4)
     errors, forecasts = [], []
-    for setting in smoothing_settings(season):
+    for setting in smoothing_settings(season).T:
         states, kept = followed(history, setting, season), setting[3]
         forecasts.append(forecast_after(states[-1], 22, kept, horizon))
         misses = [

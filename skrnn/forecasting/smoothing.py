@@ -8,6 +8,7 @@ settings those take part that forecast best, over the whole horizon, within the 
 from __future__ import annotations
 
 import itertools
+from functools import cache
 
 import numpy as np
 
@@ -33,9 +34,10 @@ def rows_to_smooth(season):
 
 def needed_rows(season):
     """Return how many rows a history needs: two seasons, or a few rows."""
-    return 2 * season if season > 1 else 4
+    return max(2 * season, 4)
 
 
+@cache
 def smoothing_settings(season):
     """Return the grid of settings.
 
@@ -46,117 +48,126 @@ def smoothing_settings(season):
 
     Returns
     -------
-    settings : ndarray of shape (n_settings, 4)
+    settings : ndarray of shape (4, n_settings)
         The share of an error that goes to the level, that of the rest that goes to the season,
         that of the level's share that goes to the trend, and what is left of the trend a step
         later.
     """
     seasons = _SEASONS if season > 1 else (0.0,)
     grid = itertools.product(_LEVELS, seasons, _TRENDS)
-    return np.array([(level, of_season, *trend) for level, of_season, trend in grid])
+    return np.array([(level, of_season, *trend) for level, of_season, trend in grid]).T.copy()
 
 
 @jit
-def _start(history, season, has_trend, seasonal):
-    """Write the season at the beginning, from two of them; return level and trend before it."""
-    if season == 1:
-        seasonal[0] = 0.0
-        return history[0], 0.0
-    first, second = history[:season].mean(), history[season : 2 * season].mean()
-    trend, middle = (second - first) / season, (season - 1) / 2
+def _start(history, has_trend, level, trend, seasonal):
+    """Write the states of all settings before a history, from its first two seasons."""
+    season = seasonal.shape[0]
+    first, rise, middle = history[0], 0.0, (season - 1) / 2
+    if season > 1:
+        first, second = history[:season].mean(), history[season : 2 * season].mean()
+        rise = (second - first) / season
+    for j in range(level.size):
+        trend[j] = rise * has_trend[j]
+        level[j] = first - (middle + 1) * trend[j]
     for t in range(season):
-        rise = (t - middle) * trend
-        seasonal[t] = (history[t] - first + history[season + t] - second) / 2 - rise
-    if has_trend:
-        return first - (middle + 1) * trend, trend
-    return first, 0.0
+        place = 0.0
+        if season > 1:
+            line = first + second + 2 * (t - middle) * rise
+            place = (history[t] + history[season + t] - line) / 2
+        seasonal[t, :] = place
 
 
 @jit
-def _smooth(history, setting, seasonal, horizon, stride):
-    """Follow a history to its end.
+def _follow(history, settings, damped, needed, first_step, stride, level, trend, seasonal, errors):
+    """Take all settings through a history, and sum up the errors of their forecasts within it.
 
-    Returns
-    -------
-    error : float
-        Mean absolute error of the forecasts within it, `stride` steps from one to the next.
-    level, trend : float
-        At its end; the season is left in `seasonal`.
+    The loops over the settings are the inner ones: they run in the lanes of vectors.
     """
-    n, season = history.size, seasonal.size
-    to_level, to_season, to_trend, kept = setting[0], setting[1], setting[2], setting[3]
-    level, trend = _start(history, season, kept > 0, seasonal)
-    total, count = 0.0, 0
+    n, season, horizon = history.size, seasonal.shape[0], damped.shape[0]
+    errors[:] = 0.0
     place = 0
     for t in range(n):
-        before = level + kept * trend
-        error = history[t] - before - seasonal[place]
-        level = before + to_level * error
-        trend = kept * trend + to_level * to_trend * error
-        seasonal[place] += to_season * (1 - to_level) * error
+        value = history[t]
+        for j in range(errors.size):
+            before = level[j] + settings[3, j] * trend[j]
+            error = value - before - seasonal[place, j]
+            gain = settings[0, j] * error
+            level[j] = before + gain
+            trend[j] = settings[3, j] * trend[j] + settings[2, j] * gain
+            seasonal[place, j] += settings[1, j] * (error - gain)
         place = place + 1 if place + 1 < season else 0
-        if t + 1 >= 2 * season and t > 2:
-            ahead, share = 0.0, 1.0
-            for step in range(1, min(horizon, n - 1 - t) + 1):
-                share *= kept
-                ahead += share
-                if (horizon - step) % stride == 0:
-                    forecast = level + ahead * trend + seasonal[(t + step) % season]
-                    total += abs(history[t + step] - forecast)
-                    count += 1
-    return total / max(count, 1), level, trend
+        if t + 1 < needed:
+            continue
+        for step in range(first_step, min(horizon, n - 1 - t) + 1, stride):
+            value = history[t + step]
+            ahead = (t + step) % season
+            for j in range(errors.size):
+                forecast = level[j] + damped[step - 1, j] * trend[j] + seasonal[ahead, j]
+                errors[j] += abs(value - forecast)
 
 
 @jit
-def _average(history, settings, chosen, seasonal, horizon, out):
-    """Write the mean of the forecasts of some settings."""
+def _mean_forecast(chosen, n, damped, level, trend, seasonal, out):
+    """Write the mean of the forecasts of some settings after n rows."""
+    season = seasonal.shape[0]
     out[:] = 0.0
-    n, season = history.size, seasonal.size
-    for choice in chosen:
-        _, level, trend = _smooth(history, settings[choice], seasonal, 0, 1)
-        ahead, share = 0.0, 1.0
-        for h in range(horizon):
-            share *= settings[choice, 3]
-            ahead += share
-            out[h] += (level + ahead * trend + seasonal[(n + h) % season]) / chosen.size
+    for j in chosen:
+        for h in range(out.size):
+            out[h] += level[j] + damped[h, j] * trend[j] + seasonal[(n + h) % season, j]
+    out /= chosen.size
 
 
 @jit
-def smooth(values, ends, lengths, settings, season, n_best, stride, forecast):
+def smooth(values, ends, lengths, settings, season, needed, n_best, n_steps, forecast):
     """Write the forecasts from histories by exponential smoothing.
 
     Parameters
     ----------
     values, ends, lengths, season
         As of :func:`smoothed`.
-    settings : ndarray of shape (n_settings, 4)
+    settings : ndarray of shape (4, n_settings)
         From :func:`smoothing_settings`.
+    needed : int
+        Rows that a history needs, see :func:`needed_rows`.
     n_best : int
-        How many of them are averaged.
-    stride : int
-        Every how many steps of the horizon errors are compared.
+        How many settings are averaged.
+    n_steps : int
+        Steps of the horizon whose errors are compared, at most.
     forecast : ndarray of shape (n, horizon, n_targets)
         Receives the forecasts; left as it is where a history is too short.
     """
-    horizon, needed = forecast.shape[1], 2 * season if season > 1 else 4
-    seasonal, errors = np.empty(season), np.empty(settings.shape[0])
-    path = np.empty(horizon)
+    horizon, n_settings = forecast.shape[1], settings.shape[1]
+    level, trend, errors = np.empty(n_settings), np.empty(n_settings), np.empty(n_settings)
+    seasonal, path = np.empty((season, n_settings)), np.empty(horizon)
+    damped = np.empty((horizon, n_settings))
+    for j in range(n_settings):
+        share, total = 1.0, 0.0
+        for h in range(horizon):
+            share *= settings[3, j]
+            total += share
+            damped[h, j] = total
+    stride = -(-horizon // n_steps)
+    first_step = (horizon - 1) % stride + 1
     for i in range(ends.size):
         for k in range(values.shape[1]):
             first = ends[i] - lengths[i]
             while first < ends[i] and values[first, k] != values[first, k]:
                 first += 1
-            if ends[i] - first < needed:
+            n = ends[i] - first
+            if n < needed:
                 continue
-            history = np.empty(ends[i] - first)
-            for t in range(history.size):
+            history = np.empty(n)
+            for t in range(n):
                 history[t] = values[first + t, k]
-            for j in range(errors.size):
-                errors[j], _, _ = _smooth(history, settings[j], seasonal, horizon, stride)
+            _start(history, settings[3] > 0, level, trend, seasonal)
+            _follow(
+                history, settings, damped, needed, first_step, stride, level, trend, seasonal,
+                errors,
+            )  # fmt: skip
             # Without errors to compare all settings are alike.
-            n_chosen = n_best if errors.max() > 0 else errors.size
+            n_chosen = n_best if errors.max() > 0 else n_settings
             chosen = np.argsort(errors, kind="mergesort")[:n_chosen]
-            _average(history, settings, chosen, seasonal, horizon, path)
+            _mean_forecast(chosen, n, damped, level, trend, seasonal, path)
             forecast[i, :, k] = path
 
 
@@ -179,8 +190,8 @@ def smoothed(values, ends, lengths, season, horizon):
     """
     forecast = np.full((ends.size, horizon, values.shape[1]), np.nan)
     lengths = np.minimum(lengths, rows_to_smooth(season))
-    stride = -(-horizon // _N_STEPS)
-    smooth(values, ends, lengths, smoothing_settings(season), season, _N_BEST, stride, forecast)
+    settings, needed = smoothing_settings(season), needed_rows(season)
+    smooth(values, ends, lengths, settings, season, needed, _N_BEST, _N_STEPS, forecast)
     return forecast
 
 
