@@ -319,7 +319,7 @@ class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
             point = point.astype(self._model.regressor.dtype)
             return point[:, 0] if self._one_dimensional else point
         series_set, forecasts = self._forecast(X, X_future, horizon)
-        return forecast_output(series_set, forecasts.point().astype(series_set.values.dtype))
+        return forecast_output(series_set, forecasts.point().astype(series_set.dtype))
 
     def predict_interval(self, X=None, coverage=0.9, *, X_future=None, horizon=None):
         """Forecast intervals that cover what follows with a given probability.
@@ -351,7 +351,7 @@ class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
             return np.moveaxis(stacked, list(range(stacked.ndim - bounds.ndim + 1)),
                                list(range(-(stacked.ndim - bounds.ndim + 1), 0)))  # fmt: skip
         series_set, forecasts = self._forecast(X, X_future, horizon)
-        bounds = self._quantiles(forecasts, alphas).astype(series_set.values.dtype)
+        bounds = self._quantiles(forecasts, alphas).astype(series_set.dtype)
         return interval_output(series_set, bounds[:n], bounds[n:], coverage)
 
     def predict_quantiles(self, X=None, alpha=(0.1, 0.5, 0.9), *, X_future=None, horizon=None):
@@ -375,7 +375,7 @@ class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
             quantiles = self._row_quantiles(X, X_future, horizon, alphas)
             return quantiles[0] if np.ndim(alpha) == 0 else np.moveaxis(quantiles, 0, -1)
         series_set, forecasts = self._forecast(X, X_future, horizon)
-        quantiles = self._quantiles(forecasts, alphas).astype(series_set.values.dtype)
+        quantiles = self._quantiles(forecasts, alphas).astype(series_set.dtype)
         return quantile_output(series_set, quantiles, alpha)
 
     def predict_samples(
@@ -415,7 +415,7 @@ class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
         series_set = self._histories(X)
         places = self._origins(series_set, X_future, horizon)
         samples = continued_paths(self._model, errors, *places, horizon, n_samples, rng)
-        return sample_output(series_set, samples.astype(series_set.values.dtype))
+        return sample_output(series_set, samples.astype(series_set.dtype))
 
     def future_frame(self, n=None):
         """Return the empty frame of covariates that are known ahead, to be filled in.

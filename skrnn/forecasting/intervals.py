@@ -140,14 +140,14 @@ class ConformalErrors:
         errors, series, positions : ndarray
             As the attributes, of all origins about which something is new.
         """
-        known = {place: row for row, place in enumerate(zip(self.series, self.positions))}
-        merged, is_new = self.errors.copy(), np.ones(len(errors), dtype=bool)
-        for i, place in enumerate(zip(series, positions)):
-            row = known.get(place)
-            if row is not None:
-                merged[row] = np.where(np.isnan(merged[row]), errors[i], merged[row])
-                is_new[i] = False
-        is_new &= np.isfinite(errors).any(axis=(1, 2, 3))
+        merged, is_new = self.errors.copy(), np.isfinite(errors).any(axis=(1, 2, 3))
+        rows = np.flatnonzero(np.isin(self.series, series))
+        most = max(positions.max(), self.positions.max(initial=0)) + 1
+        places = self.series[rows] * most + self.positions[rows], series * most + positions
+        _, known, again = np.intersect1d(*places, assume_unique=True, return_indices=True)
+        known = rows[known]
+        merged[known] = np.where(np.isnan(merged[known]), errors[again], merged[known])
+        is_new[again] = False
         everything = replace(
             self,
             errors=np.concatenate([merged, errors[is_new]]),
