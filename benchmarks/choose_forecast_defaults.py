@@ -12,10 +12,8 @@ M4 Weekly OWA relative to repeating the last value on the same rows), and the pr
 import argparse
 import sys
 import time
-from dataclasses import replace
 
 import numpy as np
-from forecast_measures import OverallWeightedAverage, mase, repeat_last, smape
 from forecast_sets import TASKS
 
 from skrnn import RNNForecaster
@@ -24,6 +22,7 @@ CANDIDATES = {
     "defaults": {},
     "one value a step": {"segment_length": 1},
     "seasonal naive base": {"baseline": "seasonal_naive"},
+    "no smoothing": {"smoothing": False},
     "no logarithm": {"power_transform": None},
     "squared error": {"loss": "squared_error"},
     "Huber": {"loss": "huber"},
@@ -40,31 +39,9 @@ CANDIDATES = {
 }
 
 
-def held_out(problem):
-    """Return the same problem one horizon earlier: the training part alone."""
-    horizon = problem.horizon
-    actual = np.stack([series[-horizon:] for series in problem.histories])
-    return replace(
-        problem,
-        training=[series[:-horizon] for series in problem.training],
-        actual=actual,
-        histories=[series[:-horizon] for series in problem.histories],
-    )
-
-
-def first_measure(task, problem):
-    """Return the measure by which a set is judged."""
-    name, measure = next(iter(task.measures.items()))
-    if not isinstance(measure, OverallWeightedAverage):
-        return name, measure
-    naive = repeat_last(problem.histories, problem.season, problem.horizon)
-    arguments = problem.actual, naive, problem.histories, problem.season
-    return name, OverallWeightedAverage(smape(*arguments), mase(*arguments))
-
-
 def evaluate(task, problem, parameters, n_seeds):
     """Return the mean score over seeds and the processor seconds of a fit."""
-    _, measure = first_measure(task, problem)
+    measure = task.validation_measure
     scores, start = [], time.process_time()
     for seed in range(n_seeds):
         model = RNNForecaster(
@@ -89,8 +66,8 @@ def main(arguments=None):
     if options.sets:
         tasks = [task for task in tasks if task.name in options.sets.split(";")]
     names = options.candidates.split(";") if options.candidates else list(CANDIDATES)
-    problems = [held_out(task.load()) for task in tasks]
-    header = [f"{t.name} {first_measure(t, p)[0]}" for t, p in zip(tasks, problems, strict=True)]
+    problems = [task.load().earlier() for task in tasks]
+    header = [f"{task.name} {next(iter(task.measures))}" for task in tasks]
     lines = [["candidate", *header], ["---"] * (len(tasks) + 1)]
     for name in names:
         cells = []

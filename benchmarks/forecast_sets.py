@@ -9,7 +9,7 @@ import csv
 import gzip
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from forecast_measures import (
     mean_absolute_error,
     mean_squared_error,
     normalised_mean_squared_error,
+    relative_to_last_value,
     repeat_last,
     repeat_season,
     smape,
@@ -76,6 +77,23 @@ class Problem:
             for c in coverages
         ]
 
+    def earlier(self):
+        """Return the problem on the training part alone.
+
+        Of a competition set the last horizon of each series is to be forecast, of a rolling set
+        every origin in the last two seasons (or horizons, if these are longer).
+        """
+        if self.whole is None:
+            cut = self.horizon
+            return replace(
+                self,
+                training=[series[:-cut] for series in self.training],
+                actual=np.stack([series[-cut:] for series in self.histories]),
+                histories=[series[:-cut] for series in self.histories],
+            )
+        first = len(self.training) - 2 * max(self.season, self.horizon)
+        return _rolling(self.training, first, first, self.season, self.horizon)
+
     @property
     def n_origins(self):
         """Origins of a rolling set."""
@@ -111,6 +129,8 @@ class ForecastTask:
         The naive forecast beside the figures.
     intervals : bool
         Whether the coverage of intervals is measured.
+    searched : bool
+        Whether a search on the training part is worth its time.
     """
 
     name: str
@@ -122,6 +142,15 @@ class ForecastTask:
     parameters: dict = None
     naive: Callable = repeat_season
     intervals: bool = False
+    searched: bool = True
+
+    @property
+    def validation_measure(self):
+        """The first measure, as it is on the training part."""
+        first = next(iter(self.measures.values()))
+        if not isinstance(first, OverallWeightedAverage):
+            return first
+        return relative_to_last_value
 
     @property
     def season_given(self):
@@ -307,6 +336,7 @@ TASKS = (
         # batch of 32 left out.
         ((repeat_last, "MSE", 1.294), (repeat_last, "MAE", 0.713)),
         naive=repeat_season,
+        searched=False,
     ),
     ForecastTask(
         "AirPassengers, 6 months",
@@ -325,6 +355,7 @@ TASKS = (
         {"NMSE": (0.02, 0.01)},
         {"NMSE": "about 0.01 for good networks, on other splits (quoted, not checked)"},
         naive=repeat_last,
+        searched=False,
     ),
 )
 

@@ -6,6 +6,7 @@ seeds, the naive forecast and published figures.
     python benchmarks/results_forecasting.py                           # everything: some minutes
     python benchmarks/results_forecasting.py --sets "M4 Weekly" --seeds 1
     python benchmarks/results_forecasting.py --goals --json out.json
+    python benchmarks/results_forecasting.py --search                  # and a search of each set
     python benchmarks/results_forecasting.py --smoke                   # seconds, no data
     python benchmarks/results_forecasting.py --check                   # only verify the measures
 
@@ -16,6 +17,9 @@ and the season that the set comes with; where the index has dates not even the s
 is set. One model is trained on all series of a set, in float32 (AirPassengers in float64), without
 their test parts, and forecasts them once. A figure is the median over the seeds and the range;
 *ensemble* is the measure of the mean of the seeds' forecasts.
+
+*Search* (asked for by ``--search``) is a fit with the settings of a small grid that forecast the
+end of the training part best (see `forecast_search.py`), with the same seeds.
 
 *Rolling sets* (ETTh1, AirPassengers, the laser) are trained once, before the test part, and
 forecast from every origin in it by `RNNForecaster.backtest`, without training again.
@@ -38,6 +42,7 @@ from pathlib import Path
 
 import numpy as np
 from forecast_measures import coverage
+from forecast_search import search
 from forecast_sets import SMOKE_TASKS, TASKS
 
 from skrnn import RNNForecaster
@@ -60,6 +65,9 @@ class Result:
     seconds: list = field(default_factory=list)
     coverages: list = field(default_factory=list)
     skills: list = field(default_factory=list)
+    found: dict = field(default_factory=dict)
+    found_scores: dict = field(default_factory=dict)
+    found_ensemble: dict = field(default_factory=dict)
 
 
 def measured(task, problem, forecast):
@@ -89,7 +97,7 @@ def verify_measures(task, problem):
             )
 
 
-def measure(task, n_seeds):
+def measure(task, n_seeds, searches=False):
     """Return the `Result` of one set."""
     problem = task.load()
     verify_measures(task, problem)
@@ -110,12 +118,27 @@ def measure(task, n_seeds):
             result.coverages.append([coverage(problem.actual, *pair) for pair in bounds])
         report(f"{task.name}: seed {seed}: {describe(result)}")
     result.ensemble = measured(task, problem, np.mean(forecasts, axis=0))
+    if searches and task.searched:
+        measure_search(task, problem, n_seeds, result)
     return result
 
 
-def make_forecaster(task, problem, seed):
+def measure_search(task, problem, n_seeds, result):
+    """Search on the training part, and add to the result what was found and what it scores."""
+    result.found = search(task, problem)
+    forecasts = []
+    for seed in range(n_seeds):
+        model = make_forecaster(task, problem, seed, calibrate=False, **result.found)
+        forecasts.append(problem.forecast(model.fit(problem.training)))
+        for name, score in measured(task, problem, forecasts[-1]).items():
+            result.found_scores.setdefault(name, []).append(score)
+    result.found_ensemble = measured(task, problem, np.mean(forecasts, axis=0))
+    report(f"{task.name}: found {result.found}: {result.found_scores}")
+
+
+def make_forecaster(task, problem, seed, **settings):
     """Return the estimator that every set gets."""
-    parameters = task.parameters or {}
+    parameters = {**(task.parameters or {}), **settings}
     return RNNForecaster(horizon=problem.horizon, random_state=seed, **parameters)
 
 
@@ -155,6 +178,8 @@ def table(results, goals):
     """Return the results as a Markdown table."""
     header = ["set", "measure", "naive", "defaults: median (range)", "ensemble", "published"]
     header += ["fit, CPU s", "covered at 80 %, 95 %"]
+    searched = any(result.found for result in results)
+    header += ["search", "search, ensemble"] if searched else []
     header += ["goals met"] if goals else []
     lines = [header, ["---"] * len(header)]
     for result in results:
@@ -165,6 +190,7 @@ def table(results, goals):
             line += [result.published.get(name, "-")]
             line += [f"{np.median(result.seconds):.1f}" if first else ""]
             line += [covered(result) if first else ""]
+            line += found(result, name) if searched else []
             line += [goals_met(result, name)] if goals else []
             lines.append(line)
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -177,13 +203,22 @@ def covered(result):
     return ", ".join(f"{100 * c:.1f} %" for c in np.median(result.coverages, axis=0))
 
 
+def found(result, name):
+    """Format what the settings found by the search score."""
+    if not result.found:
+        return ["-", "-"]
+    return [spread(result.found_scores[name]), number(result.found_ensemble[name])]
+
+
 def goals_met(result, name):
-    """Say of each goal whether it is reached: by the median, and by median or ensemble."""
+    """Say of each goal whether it is reached: by the median; by it, an ensemble or the search."""
     if name not in result.goals:
         return "-"
     reach, better = result.goals[name]
     median = np.median(result.scores[name])
     best = min(median, result.ensemble[name])
+    if result.found:
+        best = min(best, np.median(result.found_scores[name]), result.found_ensemble[name])
     return ", ".join(
         f"{number(goal)} {'yes' if score <= goal else 'NO'}"
         for goal, score in ((reach, median), (better, best))
@@ -196,6 +231,7 @@ def parse_arguments(arguments=None):
     parser.add_argument("--sets", help="names, separated by semicolons (default: all)")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds (default: 3)")
     parser.add_argument("--goals", action="store_true", help="say which goals are met")
+    parser.add_argument("--search", action="store_true", help="search on the training parts too")
     parser.add_argument("--check", action="store_true", help="only verify the measures")
     parser.add_argument("--smoke", action="store_true", help="tiny generated data, no data folder")
     parser.add_argument("--json", type=Path, help="write every score to this file as well")
@@ -224,7 +260,7 @@ def main(arguments=None):
     warm_up()
     try:
         for task in options.tasks:
-            results.append(measure(task, options.seeds))
+            results.append(measure(task, options.seeds, options.search))
             if options.json:
                 rows = [asdict(result) for result in results]
                 options.json.write_text(json.dumps(rows, indent=1) + "\n")

@@ -557,7 +557,8 @@ def test_seasons_follow_from_the_frequency(freq, season):
         ({"strategy": "recursive"}, np.ones((9, 4)), np.ones(9), "strategy='recursive'"),
         ({"scaling": "window"}, np.ones((9, 4, 2)), np.ones(9), "2 channels"),
         ({}, np.ones((9, 4)), np.ones(8), "inconsistent numbers of samples"),
-        ({}, np.ones(9), np.ones(9), "1D array|2D array"),
+        ({}, np.ones(9), np.ones(9), r"got 1D array instead .*call fit\(X\) without y"),
+        ({}, pd.Series(np.ones(9)), np.ones(9), r"call fit\(X\) without y"),
         ({"calendar": "auto"}, seasonal(40), None, "dates"),
     ],
 )

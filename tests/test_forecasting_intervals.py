@@ -70,6 +70,24 @@ def test_quantiles_never_cross_and_grow_with_the_horizon(n, horizon):
         assert width[4:].min() > width[:4].max()
 
 
+def test_series_count_alike_however_many_errors_they_bring():
+    """Nine short series are wild, one long one is calm: what is wanted is one forecast of each."""
+    rng = np.random.default_rng(0)
+    counts = np.array([60] * 9 + [4000])
+    scales = np.array([10.0] * 9 + [1.0])
+    series = np.repeat(np.arange(10), counts)
+    errors = rng.normal(size=series.size) * scales[series]
+    conformal = ConformalErrors(errors.reshape(-1, 1, 1, 1), series, np.arange(series.size))
+    low, high = (conformal.corrections(alpha)[0, 0] for alpha in (0.1, 0.9))
+    new = rng.normal(size=(2000, 10)) * scales
+    assert abs(np.mean((low <= new) & (new <= high)) - 0.8) < 0.03
+    alike = np.bincount(series)[series] == 60
+    same = ConformalErrors(conformal.errors[alike], series[alike], np.arange(alike.sum()))
+    rising = np.sort(errors[alike])
+    for alpha in (0.1, 0.37, 0.5, 0.9, 0.9999):
+        assert same.corrections(alpha)[0, 0] == order_statistic(rising, alpha)
+
+
 def test_few_errors_are_pooled_over_the_steps():
     errors = errors_of(np.random.default_rng(0), 20, 4)
     corrections = errors.corrections(0.975)[:, 0]

@@ -134,6 +134,32 @@ def test_a_lone_series_grows_in_place():
     assert len(places) < 10
 
 
+def test_many_series_grow_in_place():
+    X = panel([60, 40, 50])
+    groups = [group for _, group in X.groupby(level=0)]
+    series_set = read_series(pd.concat([group.iloc[:30] for group in groups]))
+    buffers = set()
+    for i in range(30, 60):
+        new = pd.concat([group.iloc[i : i + 1] for group in groups])
+        series_set = read_update(new, series_set)
+        buffers.add(series_set._blocks.rows.ctypes.data)
+    assert len(buffers) < 4
+    assert "values" not in vars(series_set)  # nobody has asked for all rows
+    assert_same(series_set.tail(7, np.array([0, 2])), read_series(X).take([0, 2]).tail(7))
+    assert_same(series_set, read_series(X))
+
+
+@pytest.mark.parametrize("n_new", [1, 500])
+def test_versions_of_many_series_do_not_touch(n_new):
+    X = np.arange(24.0).reshape(2, 12)
+    history = read_update(X[:, 8:], read_series(X[:, :8]))
+    new = np.ones((2, n_new))
+    one, other = read_update(new, history), read_update(2 * new, history)
+    assert_same(one, read_series(np.concatenate([X, new], axis=1)))
+    assert_same(other, read_series(np.concatenate([X, 2 * new], axis=1)))
+    assert_same(history, read_series(X))
+
+
 def test_two_futures_of_one_history_do_not_touch():
     y = lone(30)
     history = read_update(y[10:20], read_series(y[:10]))

@@ -6,6 +6,7 @@ import warnings
 from copy import copy
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
@@ -70,7 +71,7 @@ class BaseForecaster(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         self._seed = rng.randint(np.iinfo(np.int32).max)
         lengths = series_set.lengths
-        plan = make_plan(self, lengths, series_set.freq)
+        plan = make_plan(self, series_set)
         panel = self._panel(series_set)
         warm = self.warm_start and getattr(getattr(self, "_model", None), "plan", None) == plan
         before = self._model.regressor.set_params(**self._network_parameters()) if warm else None
@@ -265,6 +266,7 @@ class BaseForecaster(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     # -------------------------------------------------------------------- rows
 
     def _fit_rows(self, X, y):
+        _check_rows_are_histories(X)
         sequences = check_sequences(self, X, reset=True)
         check_target_length(sequences, y, X)
         y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", estimator=self)
@@ -351,3 +353,15 @@ class BaseForecaster(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ):  # fmt: skip
             if hasattr(regressor, name):
                 setattr(self, name, getattr(regressor, name))
+
+
+def _check_rows_are_histories(X):
+    is_flat = isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype != object
+    is_flat |= isinstance(X, pd.Series) and X.index.nlevels == 1 and X.dtype != object
+    if is_flat:
+        raise ValueError(
+            f"Expected 2D array, got 1D array instead (shape {X.shape}). With y every row of X is "
+            "a history, and the same row of y what followed it. If X is a series to be continued, "
+            "call fit(X) without y; if its values are histories of one step each, reshape your "
+            "data with X.reshape(-1, 1)."
+        )

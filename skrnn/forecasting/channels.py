@@ -190,14 +190,14 @@ class Channels:
 
     def _fit_units(self, panel):
         """Learn how far, in units of their windows, inputs and targets usually are from home."""
-        horizon, memory = self.plan.horizon, self.plan.memory
-        series, positions = all_origins(panel.lengths, np.minimum(memory, panel.lengths - 1))
+        horizon, window = self.plan.horizon, self.plan.window
+        series, positions = all_origins(panel.lengths, np.minimum(window, panel.lengths - 1))
         picked = np.unique(np.linspace(0, series.size - 1, _N_MEASURED).astype(np.int64))
         if series.size == 0:
             return
         series, positions = series[picked], positions[picked]
         rows = self.read(panel)
-        ends, n_known = panel.offsets[series] + positions, np.minimum(positions, memory)
+        ends, n_known = panel.offsets[series] + positions, np.minimum(positions, window)
         _, spread, unit = self.measured(rows.filled, ends, n_known)
         self.usual_spread = _typical(spread)
         self.most_stray = _EXTREME * _typical(spread / unit)

@@ -76,6 +76,12 @@ class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
         and arrays, or if no series holds two.
     baseline : {"level", "seasonal_naive"}, default="level"
         What the network corrects: the mean of the last season, or this season come again.
+    smoothing : bool or "auto", default="auto"
+        Whether the forecast is the mean of the network's and of exponential smoothing of each
+        series by itself, with damped trend and additive season, on transformed values. They err
+        differently, and few rows teach a network little: ``"auto"`` is True for series of at most
+        200 rows (the median of them), unless there are covariates that change over time or targets
+        are forecast jointly, of which smoothing knows nothing.
     segment_length : int or "auto", default="auto"
         Rows that the network reads in one step (Lin et al., 2023). ``"auto"`` is a season, or
         without one the horizon, between 8 and 24.
@@ -120,6 +126,9 @@ class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
     S. Lin et al., "SegRNN: Segment Recurrent Neural Network for Long-Term Time Series
     Forecasting", arXiv:2308.11200, 2023.
 
+    E. S. Gardner and E. McKenzie, "Forecasting Trends in Time Series", Management Science 31(10),
+    1985.
+
     Examples
     --------
     >>> import numpy as np
@@ -150,6 +159,7 @@ class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
         difference=0,
         season_length="auto",
         baseline="level",
+        smoothing="auto",
         segment_length="auto",
         multivariate="separate",
         calendar=None,
@@ -205,6 +215,7 @@ class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
         self.difference = difference
         self.season_length = season_length
         self.baseline = baseline
+        self.smoothing = smoothing
         self.segment_length = segment_length
         self.multivariate = multivariate
         self.calendar = calendar
@@ -308,7 +319,7 @@ class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
             point = point.astype(self._model.regressor.dtype)
             return point[:, 0] if self._one_dimensional else point
         series_set, forecasts = self._forecast(X, X_future, horizon)
-        return forecast_output(series_set, forecasts.point().astype(series_set.values.dtype))
+        return forecast_output(series_set, forecasts.point().astype(series_set.dtype))
 
     def predict_interval(self, X=None, coverage=0.9, *, X_future=None, horizon=None):
         """Forecast intervals that cover what follows with a given probability.
@@ -340,7 +351,7 @@ class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
             return np.moveaxis(stacked, list(range(stacked.ndim - bounds.ndim + 1)),
                                list(range(-(stacked.ndim - bounds.ndim + 1), 0)))  # fmt: skip
         series_set, forecasts = self._forecast(X, X_future, horizon)
-        bounds = self._quantiles(forecasts, alphas).astype(series_set.values.dtype)
+        bounds = self._quantiles(forecasts, alphas).astype(series_set.dtype)
         return interval_output(series_set, bounds[:n], bounds[n:], coverage)
 
     def predict_quantiles(self, X=None, alpha=(0.1, 0.5, 0.9), *, X_future=None, horizon=None):
@@ -364,7 +375,7 @@ class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
             quantiles = self._row_quantiles(X, X_future, horizon, alphas)
             return quantiles[0] if np.ndim(alpha) == 0 else np.moveaxis(quantiles, 0, -1)
         series_set, forecasts = self._forecast(X, X_future, horizon)
-        quantiles = self._quantiles(forecasts, alphas).astype(series_set.values.dtype)
+        quantiles = self._quantiles(forecasts, alphas).astype(series_set.dtype)
         return quantile_output(series_set, quantiles, alpha)
 
     def predict_samples(
@@ -404,7 +415,7 @@ class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
         series_set = self._histories(X)
         places = self._origins(series_set, X_future, horizon)
         samples = continued_paths(self._model, errors, *places, horizon, n_samples, rng)
-        return sample_output(series_set, samples.astype(series_set.values.dtype))
+        return sample_output(series_set, samples.astype(series_set.dtype))
 
     def future_frame(self, n=None):
         """Return the empty frame of covariates that are known ahead, to be filled in.

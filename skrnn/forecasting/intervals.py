@@ -3,7 +3,8 @@
 The errors are those of a rolling origin over rows that the network did not learn from, in units of
 the scale of each window, so that errors of many series can be pooled. For each step of the horizon
 the bound of a level is an order statistic of the errors, taken so that it holds for any finite
-number of exchangeable errors (Vovk, Gammerman and Shafer, 2005; Lei et al., 2018).
+number of exchangeable errors (Vovk, Gammerman and Shafer, 2005; Lei et al., 2018). Where some
+series bring more errors than others, these count less, so that all series count alike.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ _ENOUGH_PATHS = 10
 _LEVELS_OF_PATHS = 100
 
 
-def order_statistic(errors, level):
+def order_statistic(errors, level, weights=None):
     """Return the finite-sample quantile of errors.
 
     Above the median this is the ceil((n + 1) level)-th smallest of n errors, below it the
     floor((n + 1) level)-th: at least the share ``level`` (or ``1 - level``) of new errors lies
     on this side of it. If n is too small for a level, the outermost error is carried outwards as
-    the tail of a normal distribution would be.
+    the tail of a normal distribution would be. Errors with weights are counted by these.
 
     Parameters
     ----------
@@ -36,6 +37,8 @@ def order_statistic(errors, level):
         In rising order.
     level : float
         Between 0 and 1.
+    weights : ndarray of shape (n,) or None
+        Of mean 1; None is 1 for each.
 
     Returns
     -------
@@ -45,22 +48,28 @@ def order_statistic(errors, level):
     n = errors.size
     if n == 0:
         return 0.0
-    rank = (n + 1) * level
-    # (n + 1) level is often a whole number that rounding has moved.
-    place = int(np.floor(rank + 1e-9)) if level < 0.5 else int(np.ceil(rank - 1e-9))
+    counted = np.arange(1.0, n + 1) if weights is None else np.cumsum(weights)
+    # Counts are often whole numbers that rounding has moved.
+    rounding = 1e-9 * n
     if level == 0.5:
-        return float(np.median(errors))
-    if 1 <= place <= n:
-        return float(errors[place - 1])
+        half = counted[-1] / 2
+        middle = np.searchsorted(counted, [half - rounding, half + rounding])
+        return float(errors[middle].mean())
+    is_low = level < 0.5
+    if not is_low:
+        counted = counted[-1] - np.concatenate([counted[-2::-1], [0.0]])
+    place = int(np.searchsorted(counted, (n + 1) * min(level, 1 - level) + rounding, side="right"))
+    if place > 0:
+        return float(errors[place - 1 if is_low else n - place])
     centre = np.median(errors)
-    outermost = errors[0] if place < 1 else errors[-1]
-    return float(centre + (outermost - centre) * max(1.0, norm.ppf(level) / _outermost(n, place)))
+    outermost = errors[0] if is_low else errors[-1]
+    return float(centre + (outermost - centre) * max(1.0, norm.ppf(level) / _outermost(n, is_low)))
 
 
-def _outermost(n, place):
+def _outermost(n, is_low):
     """Return the normal quantile that the outermost of n errors stands for."""
-    share = 1 / (n + 1) if place < 1 else n / (n + 1)
-    return norm.ppf(share) if n > 1 else np.sign(place - 0.5) * norm.ppf(0.75)
+    share = n / (n + 1) if n > 1 else 0.75
+    return norm.ppf(1 - share if is_low else share)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,12 +113,20 @@ class ConformalErrors:
         errors = interpolate_levels(self.errors, self.levels, alpha)
         result = np.empty(errors.shape[1:])
         for k in range(errors.shape[2]):
-            by_step = [errors[:, h, k] for h in range(errors.shape[1])]
-            by_step = [np.sort(column[np.isfinite(column)]) for column in by_step]
+            by_step = [self._sorted(errors[:, h, k]) for h in range(errors.shape[1])]
             if len(self.levels) == 1:
-                by_step = [_both_sides(column) for column in by_step]
+                by_step = [_both_sides(*column) for column in by_step]
             result[:, k] = _by_step(by_step, alpha)
         return result
+
+    def _sorted(self, errors):
+        """Return the errors of a step that are known, rising, and their weights."""
+        known = np.flatnonzero(np.isfinite(errors))
+        known = known[np.argsort(errors[known], kind="stable")]
+        series = self.series[known]
+        counts = np.bincount(series)
+        n_series = np.count_nonzero(counts)
+        return errors[known], known.size / n_series / counts[series] if n_series else errors[known]
 
     def rescaled(self, factors):
         """Return the errors in other units, those of each target multiplied by a factor."""
@@ -123,14 +140,14 @@ class ConformalErrors:
         errors, series, positions : ndarray
             As the attributes, of all origins about which something is new.
         """
-        known = {place: row for row, place in enumerate(zip(self.series, self.positions))}
-        merged, is_new = self.errors.copy(), np.ones(len(errors), dtype=bool)
-        for i, place in enumerate(zip(series, positions)):
-            row = known.get(place)
-            if row is not None:
-                merged[row] = np.where(np.isnan(merged[row]), errors[i], merged[row])
-                is_new[i] = False
-        is_new &= np.isfinite(errors).any(axis=(1, 2, 3))
+        merged, is_new = self.errors.copy(), np.isfinite(errors).any(axis=(1, 2, 3))
+        rows = np.flatnonzero(np.isin(self.series, series))
+        most = max(positions.max(), self.positions.max(initial=0)) + 1
+        places = self.series[rows] * most + self.positions[rows], series * most + positions
+        _, known, again = np.intersect1d(*places, assume_unique=True, return_indices=True)
+        known = rows[known]
+        merged[known] = np.where(np.isnan(merged[known]), errors[again], merged[known])
+        is_new[again] = False
         everything = replace(
             self,
             errors=np.concatenate([merged, errors[is_new]]),
@@ -183,24 +200,34 @@ def _ages(series, positions):
     return newest[series] - positions
 
 
-def _both_sides(errors):
+def _both_sides(errors, weights):
     """Return few errors with both signs; each level then has half of them on its side."""
     if errors.size >= _ENOUGH_FOR_SIGNS:
-        return errors
-    return np.sort(np.concatenate([errors, -errors]))
+        return errors, weights
+    return _merged([errors, -errors], [weights, weights])
+
+
+def _merged(errors, weights):
+    """Return parts of errors and their weights as one, rising."""
+    errors, weights = np.concatenate(errors), np.concatenate(weights)
+    order = np.argsort(errors, kind="stable")
+    return errors[order], weights[order]
 
 
 def _by_step(by_step, alpha):
     """Return the quantile at each step, from its own errors or from all in its unit."""
-    if all(column.size >= _ENOUGH for column in by_step):
-        return [order_statistic(column, alpha) for column in by_step]
-    units = _step_units(by_step)
-    parts = [column / unit for column, unit in zip(by_step, units, strict=True) if unit > 0]
-    pooled = np.sort(np.concatenate([np.empty(0), *parts]))
+    if all(errors.size >= _ENOUGH for errors, _ in by_step):
+        return [order_statistic(errors, alpha, weights) for errors, weights in by_step]
+    units = _step_units([errors for errors, _ in by_step])
+    moving = [
+        (errors / unit, weights)
+        for (errors, weights), unit in zip(by_step, units, strict=True) if unit > 0
+    ]  # fmt: skip
+    pooled = _merged(*zip((np.empty(0), np.empty(0)), *moving, strict=True))
     return [
-        order_statistic(column, alpha) if column.size >= _ENOUGH
-        else unit * order_statistic(pooled, alpha)
-        for column, unit in zip(by_step, units, strict=True)
+        order_statistic(errors, alpha, weights) if errors.size >= _ENOUGH
+        else unit * order_statistic(pooled[0], alpha, pooled[1])
+        for (errors, weights), unit in zip(by_step, units, strict=True)
     ]  # fmt: skip
 
 

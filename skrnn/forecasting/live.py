@@ -9,6 +9,7 @@ import numpy as np
 from skrnn._jit import jit
 from skrnn.forecasting.model import Forecasts
 from skrnn.forecasting.normalisation import repeat_season
+from skrnn.forecasting.smoothing import move_towards
 from skrnn.forecasting.windows import Windows
 from skrnn.sequences import as_float
 
@@ -192,7 +193,7 @@ def _forecast(model, filled, values, static, n, n_known):
     plan, channels, regressor = model.plan, model.channels, model.regressor
     memory = filled.shape[0] // n
     ends = np.arange(memory, filled.shape[0] + 1, memory)
-    lengths = np.full(n, n_known)
+    lengths = np.full(n, min(n_known, plan.window))
     level, spread, unit = channels.measured(filled, ends, lengths)
     centre = np.empty((n, plan.horizon, level.shape[1]))
     if plan.baseline == "level":
@@ -200,7 +201,7 @@ def _forecast(model, filled, values, static, n, n_known):
     else:
         repeat_season(filled, ends, lengths, plan.season, centre)
     if regressor.is_trained:
-        n_read = lengths if n_known == plan.lookback else plan.rows_read(lengths)
+        n_read = lengths if lengths[0] == plan.lookback else plan.rows_read(lengths)
         gain = 1 / (unit * channels.input_unit)
         if values.dtype != gain.dtype:
             level, gain = level.astype(values.dtype), gain.astype(values.dtype)
@@ -211,6 +212,9 @@ def _forecast(model, filled, values, static, n, n_known):
     else:
         raw = np.zeros((*centre.shape, plan.n_levels), dtype=values.dtype)
     _correct(raw, plan.middle, filled, ends, spread, unit, channels.target_unit, centre)
+    if plan.smoothing:
+        known = np.full(n, n_known)
+        move_towards(filled, ends, known, plan, spread > 0, centre[..., np.newaxis])
     return Forecasts(centre, unit, None, channels.transforms)
 
 

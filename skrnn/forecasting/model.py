@@ -8,6 +8,7 @@ import numpy as np
 
 from skrnn.forecasting.channels import Channels
 from skrnn.forecasting.normalisation import FIXED, fit_transform
+from skrnn.forecasting.smoothing import move_towards, rows_to_smooth
 from skrnn.forecasting.windows import LIMIT, Windows, all_origins, rows_ahead
 
 
@@ -35,6 +36,8 @@ class Plan:
         Rows that make a step of the network.
     levels : tuple of float or None
         Quantiles that the network gives, rising, 0.5 among them; None is one number.
+    smoothing : bool
+        Whether forecasts are the mean of the network's and of exponential smoothing.
     """
 
     horizon: int
@@ -46,6 +49,7 @@ class Plan:
     difference: int = 0
     segment: int = 1
     levels: tuple | None = None
+    smoothing: bool = False
 
     @property
     def level_rows(self):
@@ -68,9 +72,14 @@ class Plan:
         return n_read - np.where(n_read > self.segment, n_read % self.segment, 0)
 
     @property
+    def window(self):
+        """Rows of history that the network and what normalises it depend on."""
+        return max(self.lookback, self.season) + self.difference
+
+    @property
     def memory(self):
         """Rows of history that a forecast depends on."""
-        return max(self.lookback, self.season) + self.difference
+        return max(self.window, rows_to_smooth(self.season)) if self.smoothing else self.window
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +177,7 @@ class Model:
         plan, lengths = self.plan, panel.lengths
         n_seen = lengths if n_held_out is None else lengths - n_held_out
         rows = self.channels.read(panel)
-        shortest = min(plan.memory, plan.season + 1 + plan.difference)
+        shortest = min(plan.window, plan.season + 1 + plan.difference)
         series, positions = all_origins(n_seen, np.maximum(shortest, 2))
         seen = self._examples(rows, series, positions, n_seen)
         if len(seen[0]) == 0:
@@ -299,6 +308,9 @@ class Model:
             raw = raw.cumsum(axis=1)
         bent = frame.base[..., np.newaxis] + frame.scale[:, np.newaxis, :, np.newaxis] * raw
         bent.sort(axis=3)
+        if self.plan.smoothing:
+            ends, known = rows.offsets[series] + positions, np.minimum(positions, self.plan.memory)
+            move_towards(rows.filled, ends, known, self.plan, frame.scale > 0, bent)
         return Forecasts(
             np.ascontiguousarray(bent[..., self.plan.middle]),
             frame.spread,
@@ -309,7 +321,7 @@ class Model:
     def _windows(self, rows, series, positions, horizon):
         """Return the windows before places and the frames of what follows."""
         ends = rows.offsets[series] + positions
-        n_known = np.minimum(positions, self.plan.memory)
+        n_known = np.minimum(positions, self.plan.window)
         frame = self.channels.frame(rows, ends, n_known, horizon)
         constants = self.channels.constants(rows, series, positions, self.plan.horizon)
         dtype = rows.values.dtype

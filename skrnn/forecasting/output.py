@@ -158,7 +158,7 @@ def future_frame(series_set, n):
     columns = {
         name: pd.Categorical([None] * len(index), categories=encoding.categories[name])
         if name in encoding.categories
-        else np.full(len(index), np.nan, series_set.values.dtype)
+        else np.full(len(index), np.nan, series_set.dtype)
         for name in encoding.names
     }
     frame = pd.DataFrame(columns, index=index, columns=pd.Index(encoding.names, tupleize_cols=True))
@@ -188,7 +188,7 @@ def read_future(X_future, series_set, horizon):
     names = series_set.schema.known_names
     if not names:
         if X_future is None:
-            return np.empty((len(series_set), horizon, 0), series_set.values.dtype)
+            return np.empty((len(series_set), horizon, 0), series_set.dtype)
         raise ValueError(
             "X_future was passed, but no column was known ahead in fit. Name the columns in "
             "known_future."
@@ -203,7 +203,7 @@ def read_future(X_future, series_set, horizon):
         values = _read_future_frame(X_future, series_set, horizon)
     else:
         values = _read_future_array(X_future, series_set, horizon)
-    values = values.astype(series_set.values.dtype, copy=False)
+    values = values.astype(series_set.dtype, copy=False)
     _check_future_values(values, series_set)
     return values
 

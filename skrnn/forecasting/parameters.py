@@ -26,6 +26,7 @@ FORECASTING = {
     "difference": [Interval(Integral, 0, 1, closed="both")],
     "season_length": [StrOptions({"auto"}), _POSITIVE, None],
     "multivariate": [StrOptions({"joint", "separate"})],
+    "smoothing": [StrOptions({"auto"}), "boolean"],
     "baseline": [StrOptions({"level", "seasonal_naive"})],
     "segment_length": [StrOptions({"auto"}), _POSITIVE],
     "calendar": [StrOptions({"auto"}), "array-like", None],

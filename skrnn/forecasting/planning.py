@@ -9,10 +9,13 @@ import pandas as pd
 
 from skrnn.forecasting.calendar import typical_step
 from skrnn.forecasting.model import Plan
+from skrnn.forecasting.smoothing import needed_rows
 
 _DAY = pd.Timedelta(days=1)
 # Without a season: the shortest and the longest segment, and the shortest window.
 _SHORTEST_SEGMENT, _LONGEST_SEGMENT, _SHORTEST_LOOKBACK = 8, 24, 64
+# Series of more rows than this teach a network more than smoothing can add.
+_SHORT = 200
 # Windows in an epoch, at most: with the default `max_iter`, a thousand and some updates.
 _EPOCH = 512
 
@@ -56,17 +59,15 @@ def season_of(freq):
     return 1
 
 
-def make_plan(forecaster, lengths, freq):
-    """Make all choices for series of some lengths.
+def make_plan(forecaster, series_set):
+    """Make all choices for some series.
 
     Parameters
     ----------
     forecaster : RNNForecaster
         Its parameters are the wishes.
-    lengths : ndarray of int64
-        Rows of each series.
-    freq : DateOffset or int
-        Their frequency.
+    series_set : SeriesSet
+        The series to learn from: their lengths, their frequency, and which columns there are.
 
     Returns
     -------
@@ -78,6 +79,7 @@ def make_plan(forecaster, lengths, freq):
     ValueError
         If `lookback` is longer than every series, or the season is.
     """
+    lengths, freq = series_set.lengths, series_set.freq
     longest = int(lengths.max())
     season = forecaster.season_length
     if season == "auto":
@@ -115,7 +117,19 @@ def make_plan(forecaster, lengths, freq):
         difference=int(forecaster.difference),
         segment=segment,
         levels=network_levels(forecaster.quantiles),
+        smoothing=_is_smoothed(forecaster, series_set, season),
     )
+
+
+def _is_smoothed(forecaster, series_set, season):
+    """Tell whether the network is averaged with exponential smoothing."""
+    if forecaster.smoothing != "auto":
+        return bool(forecaster.smoothing)
+    others = series_set.past.size + series_set.known.size
+    if others or forecaster.calendar is not None or forecaster.multivariate == "joint":
+        # What they tell would be halved: smoothing sees the past of one target alone.
+        return False
+    return bool(needed_rows(season) <= np.median(series_set.lengths) <= _SHORT)
 
 
 def network_levels(quantiles):

@@ -85,7 +85,7 @@ def read_update(X, series_set):
     Returns
     -------
     SeriesSet
-        All rows. The cost for a lone series is that of the new rows.
+        All rows. The cost is that of the new rows.
     """
     newer = _read(X, None, None, None, None, series_set)
     return series_set.append(newer)
@@ -99,7 +99,7 @@ def _read(X, target, known_future, static, freq, like):
     else:
         table = _with_columns(table, like.schema)
         schema = like.schema
-    values = _encode(table, schema, None if like is None else like.values.dtype)
+    values = _encode(table, schema, None if like is None else like.dtype)
     form = table.form
     if schema.one_target and not form.is_flat:
         form = replace(form, is_flat=True, name=schema.target_names[0])

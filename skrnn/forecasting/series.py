@@ -1,11 +1,12 @@
 """Many series end to end: the form in which the forecaster keeps its data."""
 
+from copy import copy
 from dataclasses import dataclass, field, replace
-from threading import Lock
 
 import numpy as np
 import pandas as pd
 
+from skrnn.forecasting.blocks import Blocks, rows_of
 from skrnn.forecasting.clock import Clock
 from skrnn.forecasting.lines import show_time
 from skrnn.sequences import label, lengths_to_offsets
@@ -42,24 +43,6 @@ class Form:
     columns_name: object = None
 
 
-class _Reserve:
-    """Room behind the rows of a lone series, so that appending a row need not copy the rest."""
-
-    def __init__(self, values, n_extra):
-        self.rows = np.empty((len(values) + n_extra, values.shape[1]), values.dtype)
-        self.rows[: len(values)] = values
-        self.n_used = len(values)
-        self.lock = Lock()
-
-    def claim(self, n_before, n_new):
-        """Tell whether the rows behind the first `n_before` are free, and take them if so."""
-        with self.lock:
-            if self.n_used != n_before or n_before + n_new > len(self.rows):
-                return False
-            self.n_used += n_new
-            return True
-
-
 @dataclass(frozen=True, eq=False)
 class SeriesSet:
     """Many series, end to end.
@@ -89,16 +72,44 @@ class SeriesSet:
     keys: pd.Index | None
     clock: Clock
     form: Form
-    _reserve: _Reserve | None = field(default=None, repr=False)
+    _blocks: Blocks | None = field(default=None, repr=False)
 
     def __len__(self):
         return self.offsets.shape[0] - 1
 
+    def __getattr__(self, name):
+        if name != "values" or self.__dict__.get("_blocks") is None:
+            raise AttributeError(name)
+        # Series that have grown lie apart; they are put end to end when someone asks.
+        values = self._gather(np.arange(len(self)), 0, self.lengths)
+        vars(self)["values"] = values
+        return values
+
     def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name != "_reserve"}
+        return {**vars(self), "values": self.values, "_blocks": None}
 
     def __setstate__(self, state):
-        vars(self).update(state, _reserve=None)
+        vars(self).update(state)
+
+    def __copy__(self):
+        """Return another version that shares what this one has."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        return other
+
+    def _gather(self, indices, n_skipped, lengths):
+        """Return rows of some series end to end: so many, after some that are skipped."""
+        is_compact = "values" in vars(self)
+        source = self.values if is_compact else self._blocks.rows
+        starts = (self.offsets[:-1] if is_compact else self._blocks.starts)[indices] + n_skipped
+        if len(indices) == 1:
+            return source[starts[0] : starts[0] + lengths[0]]
+        return source[rows_of(starts, lengths)[0]]
+
+    @property
+    def dtype(self):
+        """Type of the values."""
+        return (self.values if self._blocks is None else self._blocks.rows).dtype
 
     @property
     def column_names(self):
@@ -137,7 +148,7 @@ class SeriesSet:
 
     def series(self, i):
         """Return the rows of series `i`, a view of shape (length, n_columns)."""
-        return self.values[self.offsets[i] : self.offsets[i + 1]]
+        return self._gather([i], 0, self.lengths[[i]])
 
     def name_of(self, i):
         """Name series `i` for a message, for example ``'a'`` or ``3``."""
@@ -154,7 +165,7 @@ class SeriesSet:
     def all_times(self):
         """Return the times of all rows of `values`, in their order."""
         series = np.repeat(np.arange(len(self)), self.lengths)
-        rows = np.arange(len(self.values)) - np.repeat(self.offsets[:-1], self.lengths)
+        rows = np.arange(self.offsets[-1]) - np.repeat(self.offsets[:-1], self.lengths)
         return self.clock.at(series, rows)
 
     def all_future(self, n):
@@ -175,16 +186,7 @@ class SeriesSet:
         SeriesSet
         """
         indices = np.asarray(indices, dtype=np.int64)
-        rows, offsets = _rows_of(self.offsets[indices], self.lengths[indices])
-        return replace(
-            self,
-            values=self.values[rows],
-            offsets=offsets,
-            static=None if self.static is None else self.static[indices],
-            keys=None if self.keys is None else self.keys[indices],
-            clock=self.clock.take(indices),
-            _reserve=None,
-        )
+        return self._cut(indices, 0, self.lengths[indices])
 
     def truncated(self, lengths):
         """Return the series up to a length each: what was known at an earlier time.
@@ -199,38 +201,43 @@ class SeriesSet:
         SeriesSet
         """
         lengths = np.minimum(np.broadcast_to(lengths, (len(self),)), self.lengths)
-        return self._cut(self.offsets[:-1], lengths, self.clock)
+        return self._cut(np.arange(len(self)), 0, lengths)
 
-    def tail(self, lengths):
+    def tail(self, lengths, indices=None):
         """Return the last rows of the series, at their times.
 
         Parameters
         ----------
         lengths : int or array-like of int, of shape (n_series,)
             Rows to keep from the end; more than there are keeps all.
+        indices : ndarray of int64, default=None
+            Positions of the series to keep; None is all.
 
         Returns
         -------
         SeriesSet
         """
-        lengths = np.minimum(np.broadcast_to(lengths, (len(self),)), self.lengths)
-        clock = self.clock.later(self.lengths - lengths)
-        return self._cut(self.offsets[1:] - lengths, lengths, clock)
+        indices = np.arange(len(self)) if indices is None else indices
+        there = self.lengths[indices]
+        lengths = np.minimum(np.broadcast_to(lengths, there.shape), there)
+        return self._cut(indices, there - lengths, lengths)
 
-    def _cut(self, starts, lengths, clock):
-        if len(self) == 1:
-            values = self.values[starts[0] : starts[0] + lengths[0]]
-            offsets = lengths_to_offsets(lengths)
-        else:
-            rows, offsets = _rows_of(starts, lengths)
-            values = self.values[rows]
-        return replace(self, values=values, offsets=offsets, clock=clock, _reserve=None)
+    def _cut(self, indices, n_skipped, lengths):
+        return replace(
+            self,
+            values=self._gather(indices, n_skipped, lengths),
+            offsets=lengths_to_offsets(lengths),
+            static=None if self.static is None else self.static[indices],
+            keys=None if self.keys is None else self.keys[indices],
+            clock=self.clock.take(indices).later(n_skipped),
+            _blocks=None,
+        )
 
     def append(self, newer):
         """Return these series with newer rows at their ends.
 
-        A lone series grows in place, so that the cost is that of the new rows; with many series
-        the rows are copied once.
+        Series grow in place, so that the cost is that of the new rows; only where there is no
+        room left, or a series is new, all rows are copied once.
 
         Parameters
         ----------
@@ -244,8 +251,8 @@ class SeriesSet:
         """
         positions = self._positions_of(newer)
         self._check_follows(newer, positions)
-        if len(self) == 1 and len(newer) == 1 and positions[0] == 0:
-            return self._grown(newer)
+        if (positions >= 0).all():
+            return self._grown(newer, positions)
         return self._merged(newer, positions)
 
     def _positions_of(self, newer):
@@ -294,16 +301,17 @@ class SeriesSet:
             "the rows from there on, without a gap."
         )
 
-    def _grown(self, newer):
-        n_before, n_new = len(self.values), len(newer.values)
-        reserve = self._reserve
-        if reserve is None or not reserve.claim(n_before, n_new):
-            reserve = _Reserve(self.values, n_before // 2 + 2 * n_new + 16)
-            reserve.claim(n_before, n_new)
-        reserve.rows[n_before : n_before + n_new] = newer.values
-        values = reserve.rows[: n_before + n_new]
-        offsets = np.array([0, len(values)], dtype=np.int64)
-        return replace(self, values=values, offsets=offsets, _reserve=reserve)
+    def _grown(self, newer, positions):
+        before, n_new = self.lengths[positions], newer.lengths
+        lengths, blocks = self.lengths, self._blocks
+        lengths[positions] += n_new
+        if blocks is None or not blocks.append(positions, before, newer.values, n_new):
+            blocks = Blocks(self.values, self.lengths, lengths - self.lengths)
+            blocks.append(positions, before, newer.values, n_new)
+        grown = copy(self)
+        vars(grown).pop("values", None)
+        vars(grown).update(_blocks=blocks, offsets=lengths_to_offsets(lengths))
+        return grown
 
     def _merged(self, newer, positions):
         is_new = positions < 0
@@ -316,8 +324,8 @@ class SeriesSet:
         lengths[positions] += newer.lengths
         offsets = lengths_to_offsets(lengths)
         values = np.empty((offsets[-1], self.values.shape[1]), self.values.dtype)
-        values[_rows_of(offsets[:n_here], self.lengths)[0]] = self.values
-        values[_rows_of(offsets[positions] + before[positions], newer.lengths)[0]] = newer.values
+        values[rows_of(offsets[:n_here], self.lengths)[0]] = self.values
+        values[rows_of(offsets[positions] + before[positions], newer.lengths)[0]] = newer.values
         added = newer.take(np.flatnonzero(is_new))
         keys, clock, static = self.keys, self.clock, self.static
         if is_new.any():
@@ -325,7 +333,7 @@ class SeriesSet:
             static = None if static is None else np.concatenate([static, added.static])
         return replace(
             self, values=values, offsets=offsets, keys=keys, clock=clock, static=static,
-            _reserve=None,
+            _blocks=None,
         )  # fmt: skip
 
 
@@ -340,9 +348,3 @@ def _describe_keys(series_set):
     if series_set.keys is None:
         return "One series without a key"
     return f"{len(series_set)} series with keys"
-
-
-def _rows_of(starts, lengths):
-    """Return the rows of blocks at `starts`, and the offsets of the blocks end to end."""
-    offsets = lengths_to_offsets(lengths)
-    return np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1]), offsets

@@ -56,18 +56,17 @@ class Updating:
         # Only the rows that the new origins can see.
         n_new = after.lengths.copy()
         n_new[:n_old] -= before.lengths
-        recent = after.tail(n_new + horizon + memory)
-        first = np.maximum(recent.lengths - n_new - horizon, 1)
+        grown = np.flatnonzero(n_new)
+        recent = after.tail(n_new[grown] + horizon + memory, grown)
+        first = np.maximum(recent.lengths - n_new[grown] - horizon, 1)
         series, positions = all_origins(recent.lengths, first)
-        grown = n_new[series] > 0
-        series, positions = series[grown], positions[grown]
         if series.size == 0:
             return self._errors
         panel = self._panel(recent)
         forecasts = self._model.forecast(panel, series, positions, horizon)
         errors = self._model.errors(forecasts, panel, series, positions)
-        cut = after.lengths - recent.lengths
-        return self._errors.updated(errors, series, positions + cut[series])
+        cut = after.lengths[grown] - recent.lengths
+        return self._errors.updated(errors, grown[series], positions + cut[series])
 
     def _go_on(self):
         regressor = self._model.regressor
