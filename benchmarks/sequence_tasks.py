@@ -497,7 +497,7 @@ TASKS = (
     _chunks("chunks", "linear", "LSTM 0.92 to 0.93 (quoted, not checked)"),
     _chunks("chunks with CRF", "crf", "BiLSTM-CRF 0.9446 (Huang et al. 2015; quoted, not checked)"),
     SequenceTask(
-        "copying, T=200",
+        "copying memory",
         "nats a step",
         False,
         lambda seed: [data.copying(12_800, 1000, 200, seed)],
@@ -591,7 +591,7 @@ SMOKE_TASKS = (
         with_validation=True,
     ),
     SequenceTask(
-        "copying, T=10",
+        "short copying memory",
         "nats a step",
         False,
         lambda seed: [data.copying(400, 100, 10, seed)],
