@@ -202,7 +202,7 @@ def _unwrapped_array(X):
     if array.ndim == 0:
         raise TypeError(
             f"X is {array.item()!r:.60}, which is no series. Pass a Series, a DataFrame, an array, "
-            "or a list of these."
+            "or a list of these; what is not a series is named, as in predict_samples(n_samples=5)."
         )
     return array
 
