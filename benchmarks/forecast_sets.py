@@ -5,7 +5,6 @@ The files are in ``forecast/`` of the development data folder (see `datasets.py`
 start at many origins of a test part.
 """
 
-import csv
 import gzip
 import itertools
 from collections.abc import Callable
@@ -234,13 +233,6 @@ def load_smoke(rolling):
     actual = np.stack([values[-8:] for values in series])
     training = [values[:-8].astype(np.float32) for values in series]
     return Problem(training, actual, [values[:-8] for values in series], 4, 8)
-
-
-def published_maes(name, methods):
-    """Return figures of the Monash archive as a sentence."""
-    with _file("monash_mae_published.csv").open(newline="") as file:
-        rows = {row["dataset"]: row for row in csv.DictReader(file)}
-    return ", ".join(f"{method} {rows[name][method]}" for method in methods)
 
 
 MONASH = "Godahewa et al. 2021"

@@ -16,7 +16,6 @@ References
 import numpy as np
 
 TEMPORAL_ORDER_SYMBOLS = ("E", "B", "a", "b", "c", "d", "X", "Y")
-TEMPORAL_ORDER_CLASSES = ("XX", "XY", "YX", "YY")
 
 
 def _ragged(padded, lengths):

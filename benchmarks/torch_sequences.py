@@ -103,7 +103,35 @@ class Network(nn.Module):
         return torch.cat([last, states[:, 0, n_units:]], dim=1)
 
 
-class Training:
+class _Steps:
+    """A network and what takes the steps of its training: Adam along a cosine, with clipping."""
+
+    def __init__(self, model, seed, n_steps_an_epoch):
+        torch.set_num_threads(1)
+        torch.manual_seed(seed)
+        self.model = model
+        self.network = Network(model)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=model.learning_rate)
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+            self.optimizer, n_steps_an_epoch * model.n_epochs
+        )
+        self.seconds = 0.0
+
+    def run_epoch(self):
+        """Pass over the data once; the processor time is added to `seconds`."""
+        started = time.process_time()
+        self.network.train()
+        for loss in self._losses():
+            self.optimizer.zero_grad()
+            loss.backward()
+            if self.model.max_grad_norm is not None:
+                nn.utils.clip_grad_norm_(self.network.parameters(), self.model.max_grad_norm)
+            self.optimizer.step()
+            self.schedule.step()
+        self.seconds += time.process_time() - started
+
+
+class Training(_Steps):
     """A network with its data, trained an epoch at a time, so that others can take turns.
 
     Parameters
@@ -117,36 +145,17 @@ class Training:
     """
 
     def __init__(self, model, X, y, seed):
-        torch.set_num_threads(1)
-        torch.manual_seed(seed)
-        self.model = model
-        self.network = Network(model)
+        self.n_batches = math.ceil(len(X) / model.batch_size)
+        super().__init__(model, seed, self.n_batches)
         self.X = [torch.as_tensor(sequence) for sequence in X]
         self.y = [torch.as_tensor(np.atleast_1d(target)) for target in y]
         self.rng = np.random.default_rng(seed)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=model.learning_rate)
-        n_batches = math.ceil(len(X) / model.batch_size)
-        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
-            self.optimizer, n_batches * model.n_epochs
-        )
-        self.seconds = 0.0
 
-    def run_epoch(self):
-        """Pass over the data once; the processor time is added to `seconds`."""
-        started = time.process_time()
-        self.network.train()
+    def _losses(self):
         order = self.rng.permutation(len(self.X))
-        for first in range(0, len(order), self.model.batch_size):
-            batch = order[first : first + self.model.batch_size]
+        for batch in np.array_split(order, self.n_batches):  # as even as ours
             raw = self.network([self.X[i] for i in batch])
-            target = torch.cat([self.y[i] for i in batch])
-            self.optimizer.zero_grad()
-            self._loss(raw, target).backward()
-            if self.model.max_grad_norm is not None:
-                nn.utils.clip_grad_norm_(self.network.parameters(), self.model.max_grad_norm)
-            self.optimizer.step()
-            self.schedule.step()
-        self.seconds += time.process_time() - started
+            yield self._loss(raw, torch.cat([self.y[i] for i in batch]))
 
     def _loss(self, raw, target):
         if self.model.multilabel:
@@ -172,7 +181,7 @@ class Training:
         return rows if self.model.pooling is None else np.concatenate(rows)
 
 
-class StreamTraining:
+class StreamTraining(_Steps):
     """A language model, trained along one long sequence that is cut into streams.
 
     After each stretch there is a step of the solver, and the next begins with the state at its end.
@@ -187,38 +196,19 @@ class StreamTraining:
     """
 
     def __init__(self, model, X, y, seed):
-        torch.set_num_threads(1)
-        torch.manual_seed(seed)
-        self.model = model
-        self.network = Network(model)
         n = len(X[0]) // model.batch_size * model.batch_size
         self.X, self.y = (
             torch.as_tensor(part[0][:n]).view(model.batch_size, -1) for part in (X, y)
         )
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=model.learning_rate)
-        n_stretches = math.ceil(self.X.shape[1] / model.n_steps)
-        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
-            self.optimizer, n_stretches * model.n_epochs
-        )
-        self.seconds = 0.0
+        super().__init__(model, seed, math.ceil(self.X.shape[1] / model.n_steps))
 
-    def run_epoch(self):
-        """Pass over the text once; the processor time is added to `seconds`."""
-        started = time.process_time()
-        self.network.train()
+    def _losses(self):
         state = None
         for first in range(0, self.X.shape[1], self.model.n_steps):
             part = slice(first, first + self.model.n_steps)
             raw, state = self._forward(self.X[:, part], state)
             state = tuple(s.detach() for s in state)
-            self.optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(raw.flatten(0, 1), self.y[:, part].flatten())
-            loss.backward()
-            if self.model.max_grad_norm is not None:
-                nn.utils.clip_grad_norm_(self.network.parameters(), self.model.max_grad_norm)
-            self.optimizer.step()
-            self.schedule.step()
-        self.seconds += time.process_time() - started
+            yield nn.functional.cross_entropy(raw.flatten(0, 1), self.y[:, part].flatten())
 
     def _forward(self, ids, state):
         network = self.network

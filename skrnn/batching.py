@@ -133,7 +133,32 @@ def even_batches(order, size):
     return np.array_split(order, -(-order.size // size))
 
 
-class PackedBatch:
+class Packed:
+    """Base of what is laid out by a `shape`: the rows of some sequences, step by step.
+
+    Attributes
+    ----------
+    shape : Shape
+        Lengths and rows.
+    """
+
+    @property
+    def n_sequences(self):
+        """Sequences that are alive at the first step."""
+        return self.shape.n_sequences
+
+    @property
+    def n_steps(self):
+        """Steps of the longest sequence."""
+        return self.shape.n_steps
+
+    @property
+    def n_rows(self):
+        """True steps of all sequences together."""
+        return self.shape.n_rows
+
+
+class PackedBatch(Packed):
     """Some sequences in the order and layout that the kernels read.
 
     Parameters
@@ -180,21 +205,6 @@ class PackedBatch:
         batch.starts, batch.lengths = batch.shape.starts, batch.shape.lengths
         return batch
 
-    @property
-    def n_sequences(self):
-        """Sequences in the batch."""
-        return self.shape.n_sequences
-
-    @property
-    def n_steps(self):
-        """Steps of the longest sequence."""
-        return self.shape.n_steps
-
-    @property
-    def n_rows(self):
-        """True steps of all sequences together."""
-        return self.shape.n_rows
-
     @cached_property
     def source_rows(self):
         """Row of all sequences' steps, laid end to end, that each row is."""
@@ -218,7 +228,7 @@ class PackedBatch:
         self._sequences.pack(self._indices[: starts[1]], starts, out, first)
 
 
-class Stretch:
+class Stretch(Packed):
     """Some steps of a batch, for what runs a batch a stretch at a time.
 
     Parameters
@@ -250,21 +260,6 @@ class Stretch:
         is_uniform = lengths[-1] == lengths[0]
         self.shape = equal_lengths(lengths.size, last - first)[1] if is_uniform else Shape(lengths)
         self.starts = self.shape.starts
-
-    @property
-    def n_sequences(self):
-        """Sequences that are alive at its first step."""
-        return self.shape.n_sequences
-
-    @property
-    def n_steps(self):
-        """Its steps."""
-        return self.shape.n_steps
-
-    @property
-    def n_rows(self):
-        """True steps of all sequences together."""
-        return self.shape.n_rows
 
     def pack(self, out):
         """Write its steps to `out`, an array of shape (n_rows, n_channels)."""

@@ -54,7 +54,9 @@ def check_cell(cell, *, n_units=5, n_channels=3, random_state=0):
         )
     try:
         _check_kernels(cell, n_units, n_channels, np.random.RandomState(random_state))
-    except NotImplementedError as error:  # of Numba's, where an intrinsic meets the interpreter
+    except NotImplementedError as error:
+        if all(hasattr(kernel, "py_func") for kernel in (cell.forward, cell.backward)):
+            raise  # compiled: it is not Numba's, for an intrinsic that meets the interpreter
         raise TypeError(
             f"Cell {cell.name!r}: a kernel calls the helpers of skrnn.cells but is not compiled; "
             "decorate it with skrnn.cells.jit."

@@ -33,18 +33,24 @@ def _sum(values):
 
 
 @jit
+def _write_powers(scores, powers):
+    """Write exponentials relative to the highest score; return that score and their sum."""
+    highest = scores[0]
+    for k in range(1, scores.size):
+        highest = max(highest, scores[k])
+    # By itself, so that it becomes vector code.
+    for k in range(scores.size):
+        powers[k] = exp(scores[k] - highest)
+    return highest, _sum(powers)
+
+
+@jit
 def _softmax_log_loss(raw, target, weight, shape, d_raw):
     """Multinomial: ``target`` holds the class of each row."""
     total = 0.0
     for i in range(raw.shape[0]):
         scores, shares = flat(raw, i, i + 1), flat(d_raw, i, i + 1)
-        highest = scores[0]
-        for k in range(1, scores.size):
-            highest = max(highest, scores[k])
-        # By itself, so that it becomes vector code.
-        for k in range(scores.size):
-            shares[k] = exp(scores[k] - highest)
-        norm = _sum(shares)
+        highest, norm = _write_powers(scores, shares)
         share = weight[i] / norm
         for k in range(shares.size):
             shares[k] *= share
@@ -209,12 +215,7 @@ class Loss:
 def _write_softmax(raw, shares):
     for i in range(raw.shape[0]):
         scores, line = flat(raw, i, i + 1), flat(shares, i, i + 1)
-        highest = scores[0]
-        for k in range(1, scores.size):
-            highest = max(highest, scores[k])
-        for k in range(scores.size):
-            line[k] = exp(scores[k] - highest)
-        norm = _sum(line)
+        _, norm = _write_powers(scores, line)
         for k in range(line.size):
             line[k] /= norm
 

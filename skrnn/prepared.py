@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from skrnn._subnormals import begin, end
-from skrnn.batching import equal_lengths
+from skrnn.batching import Packed, equal_lengths
 from skrnn.masks import NO_DROPOUT
 from skrnn.sequences import line_is_finite
 from skrnn.trace import Trace
@@ -27,7 +27,7 @@ STRETCH_BYTES = 2**20
 MOST_SHAPES = 4
 
 
-class PreparedRun:
+class PreparedRun(Packed):
     """All kernel calls of a network for sequences of one length.
 
     Parameters
@@ -43,12 +43,15 @@ class PreparedRun:
     ----------
     initial, final : list of ndarray of shape (S, n, H)
         For each layer and direction, its states before the first step and after the last.
+    starts, lengths : ndarray of int64
+        First row of each step, and steps of each sequence: what a head asks of a batch.
     trace : Trace
         What the last run left; overwritten by the next.
     """
 
     def __init__(self, network, weights, n_sequences, n_steps):
         self.shape = equal_lengths(n_sequences, n_steps)[1]
+        self.starts, self.lengths = self.shape.starts, self.shape.lengths
         self.initial, self.final, self._calls = [], [], []
         self._head, self._head_weights, self._reading = network.head, weights.head, None
         self._workspace = workspace = Workspace()
@@ -65,22 +68,6 @@ class PreparedRun:
             ]
         self._lines = steps.reshape(-1), steps.reshape(n_steps, n_sequences, -1)
         self.trace = Trace(self, NO_DROPOUT, kept, None, None, None, steps)
-
-    # What a head asks of a batch.
-    @property
-    def starts(self):
-        """First row of each step."""
-        return self.shape.starts
-
-    @property
-    def lengths(self):
-        """Steps of each sequence."""
-        return self.shape.lengths
-
-    @property
-    def n_sequences(self):
-        """Number of sequences."""
-        return self.shape.n_sequences
 
     def _call(self, function, *args):
         self._calls.append((function, args))

@@ -229,6 +229,8 @@ def test_before_fit(estimator):
         (np.zeros((N, 2, 2)), "length 2.*mode='many_to_many'.*mode='encoder_decoder'"),
         ([[0] * (1 + i % 2) for i in range(N)], "length 1.*mode='many_to_many'"),
         ([Y[: 1 + i % 2] for i in range(N)], "length 1.*mode='many_to_many'"),
+        ([0] + [[0, 1]] * (N - 1), "length 2.*mode='many_to_many'"),
+        ([np.zeros((3, 2))] * N, "length 3.*mode='many_to_many'"),
         (np.where(Y == 1, np.nan, 0.0), "NaN"),
         (np.where(Y == 1, np.inf, 0.0), "infinity"),
         (Y * 1j, "[Cc]omplex"),
@@ -243,6 +245,8 @@ def test_before_fit(estimator):
         "3-D",
         "ragged lists",
         "ragged",
+        "mixed",
+        "list of 2-D",
         "NaN",
         "inf",
         "complex",
@@ -263,6 +267,8 @@ def test_bad_classes():
     refuses_fit(good_array(), np.linspace(0, 1, N), "[Cc]ontinuous", estimators=[RNNClassifier])
     columns = np.column_stack([np.arange(N), np.arange(N)])
     refuses_fit(good_array(), columns, "MultiOutputClassifier", estimators=[RNNClassifier])
+    unknown = ["a", "b", float("nan"), "a"] * 2
+    refuses_fit(good_array(), unknown, "NaN", estimators=[RNNClassifier])
     missing = ["a", "b", None, "a"] * 2
     refuses_fit(good_array(), missing, r"y\[2\] is None", estimators=[RNNClassifier])
     mixed = np.array([0, "a"] * 4, dtype=object)

@@ -10,7 +10,6 @@ import numpy as np
 
 from speed.cases import (
     CELLS,
-    GATES,
     SHAPES,
     Case,
     inference_flops,
@@ -253,18 +252,6 @@ def curves(plan):
                 )
                 say(f"{case.name}: {_medians(times)}")
     return rows
-
-
-def bptt_bytes(case):
-    """Return the bytes that backpropagation through time must hold for a batch.
-
-    For every step of every sequence and every unit: the gates and the states.
-    """
-    from speed.cases import STATES
-
-    a_unit = GATES[case.cell] + STATES[case.cell]
-    units = case.n_units * case.n_directions * case.n_layers
-    return case.batch_size * case.n_steps * units * a_unit * np.dtype(case.dtype).itemsize
 
 
 def geometric_mean(values):

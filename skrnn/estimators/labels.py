@@ -11,6 +11,8 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import check_array
 
+from skrnn.sequences import labels_of
+
 
 def _balance(column, weight):
     """Return the factors that give all classes the same total weight."""
@@ -49,6 +51,7 @@ class Labels:
             self._refuse_new_classes(y)
             return y
         if not issparse(y):
+            y = labels_of(y) if isinstance(y, (list, tuple)) else y
             assert_all_finite(np.asarray(y), input_name="y")
             _refuse_none(np.asarray(y))
         with np.errstate(invalid="ignore"):  # scikit-learn casts numbers that are too large for int

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skrnn import inference
 from skrnn.estimators.decoding import EncoderDecoderMode, OneToManyMode
 from skrnn.estimators.tokens import read_inputs
-from skrnn.estimators.weighing import checked_weights, is_frame, is_line, weights_of_steps
+from skrnn.estimators.weighing import checked_weights, is_frame, weights_of_steps
 from skrnn.layouts import frame_ids, is_scalar, plain_input
 from skrnn.network import Network
 from skrnn.objective import Dropout, Objective
@@ -24,19 +24,28 @@ from skrnn.validation import check_target_length
 
 def _refuse_sequences(y):
     """Raise if y holds a sequence of targets for each sequence, of which one alone is asked."""
-    if is_pandas(y) or isinstance(y, np.ndarray):
-        y = np.asarray(y)
-        are_sequences = y.ndim > 2 or (y.ndim == 1 and y.dtype == object and not is_line(y))
-    else:
-        elements = y if isinstance(y, (list, tuple)) else ()
-        are_sequences = len({len(own) for own in elements if not is_scalar(own)}) > 1
-    if are_sequences:
+    lengths = _lengths_of_targets(y)
+    if lengths:
         raise ValueError(
             "mode='many_to_one' takes one target for each sequence, but y holds a sequence of "
-            f"them, the first of length {len(y[0])}. If there is a target for each step of X, set "
+            f"them, the first of length {lengths[0]}. If there is a target for each step of X, set "
             "mode='many_to_many'; if the targets are sequences of a length of their own, "
             "mode='encoder_decoder'."
         )
+
+
+def _lengths_of_targets(y):
+    """Return the lengths of the sequences in y; none where y is a line or a table."""
+    if is_pandas(y):
+        y = y.to_numpy()
+    is_array = isinstance(y, np.ndarray)
+    if not is_array and not isinstance(y, (list, tuple)):
+        return []
+    if is_array and (y.ndim == 2 or (y.dtype != object and y.ndim < 2)):
+        return []
+    lengths = [len(own) for own in y if not is_scalar(own)]
+    is_table = not is_array and len(lengths) == len(y) and len(set(lengths)) == 1
+    return [] if is_table and np.asarray(y, dtype=object).ndim == 2 else lengths
 
 
 class ManyToOne:
