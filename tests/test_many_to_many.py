@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+import warnings
 from dataclasses import replace
 
 import networks
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone, is_classifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -626,6 +628,16 @@ CHECKED = {"n_timesteps": 1, "hidden_layer_sizes": 8, "max_iter": 30, "learning_
 )
 def test_every_check_passes(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("mode", ["many_to_many", "encoder_decoder"])
+def test_no_warning_of_many_classes_where_steps_have_words(mode):
+    X = [np.arange(13), np.arange(12)]
+    y = [[f"word {i}" for i in x] for x in X]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        RNNClassifier(2, mode=mode, embedding_dim=2, max_iter=1).fit(X, y)
 
 
 def test_a_large_vocabulary_is_computed_a_few_steps_at_a_time(monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 
 import numpy as np
 from scipy.sparse import issparse
@@ -54,7 +55,10 @@ class Labels:
             y = labels_of(y) if isinstance(y, (list, tuple)) else y
             assert_all_finite(np.asarray(y), input_name="y")
             _refuse_none(np.asarray(y))
-        with np.errstate(invalid="ignore"):  # scikit-learn casts numbers that are too large for int
+        # scikit-learn casts numbers that are too large for int
+        with np.errstate(invalid="ignore"), warnings.catch_warnings():
+            if self.mode != "many_to_one":  # a vocabulary is large beside a short text
+                warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
             check_classification_targets(y)
             kind = type_of_target(y)
         if kind == "multiclass-multioutput":
