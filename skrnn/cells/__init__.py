@@ -2,7 +2,7 @@
 
 from skrnn._gemm import add_product
 from skrnn._jit import jit
-from skrnn._math import exp, logistic, tanh
+from skrnn._math import exp, logistic, tanh, use_widest_vectors
 from skrnn._views import flat, rows
 from skrnn.cells.base import (
     Cell,
@@ -41,4 +41,5 @@ __all__ = [
     "rows",
     "rows_before",
     "tanh",
+    "use_widest_vectors",
 ]

@@ -51,7 +51,8 @@ previous state; ``operands[1]``, ``operands[2]``, ... belong to these gates in t
 previous state; :func:`add_recurrent_products` and ``add_product`` multiply;
 :func:`operand_gradient` says where the gradients of what was read add up, and
 :func:`add_to_state_gradient` passes them on through the dropout mask; ``rows`` and ``flat`` view
-rows of a matrix; :func:`fill_rows` and :func:`clear` set them.
+rows of a matrix; :func:`fill_rows` and :func:`clear` set them. A kernel that calls
+``use_widest_vectors()`` has its loops compiled for the widest vectors of the processor.
 
 Define a cell in a module, not at a prompt or in the script that runs: it is then pickled by name,
 and the processes of a parallel search load its machine code instead of compiling it anew.

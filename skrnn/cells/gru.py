@@ -37,7 +37,7 @@ import numpy as np
 
 from skrnn._gemm import add_product
 from skrnn._jit import jit
-from skrnn._math import logistic, tanh
+from skrnn._math import logistic, tanh, use_widest_vectors
 from skrnn._views import flat, rows
 from skrnn.cells.base import (
     Cell,
@@ -53,6 +53,7 @@ from skrnn.cells.base import (
 @jit
 def _forward(first, last, starts, mask, W_h, b_h, gates, inner, operands, states):
     n_sequences = starts[1]
+    use_widest_vectors()
     for t in range(first, last):
         low, high = starts[t], starts[t + 1]
         before = rows_before(t, starts)
@@ -81,6 +82,7 @@ def _forward(first, last, starts, mask, W_h, b_h, gates, inner, operands, states
 def _backward(first, last, starts, mask, W_h, gates, inner, operands, states, d_output, d_state):
     one = gates.dtype.type(1)
     d_operand = np.empty_like(d_state[0])
+    use_widest_vectors()
     for t in range(last - 1, first - 1, -1):
         low, high = starts[t], starts[t + 1]
         count, before = high - low, rows_before(t, starts)
