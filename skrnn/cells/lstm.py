@@ -132,5 +132,6 @@ LSTM = Cell(
     forward=_forward,
     backward=_backward,
     reads_states=True,
+    takes_panels=True,
     initial_bias={"f": 1.0},
 )

@@ -150,7 +150,14 @@ def _backward_logistic(
 
 
 def _elman(forward, backward):
-    return Cell("rnn", gates=("h",), forward=forward, backward=backward, reads_states=True)
+    return Cell(
+        "rnn",
+        gates=("h",),
+        forward=forward,
+        backward=backward,
+        reads_states=True,
+        takes_panels=True,
+    )
 
 
 RNN_TANH = _elman(_forward_tanh, _backward_tanh)
