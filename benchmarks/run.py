@@ -23,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # skrnn, where it is not installed
 
-from speed import ceiling, plots, processes, sections, tables
+from speed import ceiling, plots, processes, profile, sections, tables
 from speed.cases import CELLS, SHAPES
 from speed.measure import Effort, interpreter_versions, is_installed, machine
 from speed.peers import PEERS
@@ -31,6 +31,7 @@ from speed.peers import PEERS
 MEASURES = {
     "agreement": sections.agreement,
     "grid": sections.grid,
+    "profile": profile.profile,
     "threads": sections.threads,
     "float64": sections.float64,
     "sweep": sections.sweep,

@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 
 from skrnn._jit import JIT_DISABLED, jit
 from skrnn._shared import SharedFunction
-from skrnn._tiles import SHORT, TALL, THIN, VECTOR_BYTES, WIDE, make_tile
+from skrnn._tiles import CACHE_LINE, SHORT, TALL, THIN, VECTOR_BYTES, WIDE, make_tile
 
 # Rows of the shared dimension taken at a time, so that the panels in use stay in the cache. A
 # transposed A has a cache line in each of them, of which a tile reads a part.
@@ -28,7 +28,6 @@ TRANSPOSED_DEPTH_BLOCK = 64
 # other out; from this many rows and columns of C on, copying them apart pays.
 CROWDED = 512
 LARGE = 256
-CACHE_LINE = 64
 
 _tall = make_tile(TALL, 2, "whole")
 _short = make_tile(SHORT, 2, "whole")
@@ -67,118 +66,175 @@ def _count_short_tiles(rows):
 
 
 @jit
-def _whole_panel(zero, a, a_row, a_step, b, b_step, c, c_row, rows, depth):
+def _whole_panel(zero, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth):
     """Run the tiles of a panel of two whole vectors of columns."""
     tall_rows = rows - SHORT * _count_short_tiles(rows)
     i = 0
     while i < tall_rows:
         height = min(TALL, rows - i)
-        _tall(zero, a + i * a_row, a_row, a_step, b, b_step, c + i * c_row, c_row, height, depth, 0)
+        _tall(
+            zero, a + i * a_row, a_row, a_step, b, b_step, s + i * s_row, s_row,
+            c + i * c_row, c_row, height, depth, 0,
+        )  # fmt: skip
         i += TALL
     while i < rows:
         height = min(SHORT, rows - i)
         _short(
-            zero, a + i * a_row, a_row, a_step, b, b_step, c + i * c_row, c_row, height, depth, 0
-        )
+            zero, a + i * a_row, a_row, a_step, b, b_step, s + i * s_row, s_row,
+            c + i * c_row, c_row, height, depth, 0,
+        )  # fmt: skip
         i += SHORT
 
 
 @jit
-def _whole_row(zero, lanes, size, columns, a, a_step, b, b_step, c, depth):
+def _whole_row(zero, lanes, size, columns, a, a_step, b, b_step, s, c, depth):
     """Run the tiles of a single row, wide ones first: two sums would wait for each other."""
     j, width = 0, WIDE * lanes
     while j + width <= columns:
-        _single_wide(zero, a, 0, a_step, b + j * size, b_step, c + j * size, 0, 1, depth, 0)
+        k = j * size
+        _single_wide(zero, a, 0, a_step, b + k, b_step, s + k, 0, c + k, 0, 1, depth, 0)
         j += width
     while j < columns:
-        _single(zero, a, 0, a_step, b + j * size, b_step, c + j * size, 0, 1, depth, 0)
+        k = j * size
+        _single(zero, a, 0, a_step, b + k, b_step, s + k, 0, c + k, 0, 1, depth, 0)
         j += 2 * lanes
 
 
 @jit
-def _tail_panel(zero, kept, a, a_row, a_step, b, b_step, c, c_row, rows, depth):
+def _tail_panel(zero, kept, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth):
     """Run the tiles of the last two vectors of columns, of which the first `kept` are done."""
     if rows == 1:
-        _single_tail(zero, a, a_row, a_step, b, b_step, c, c_row, 1, depth, kept)
+        _single_tail(zero, a, a_row, a_step, b, b_step, s, s_row, c, c_row, 1, depth, kept)
         return
     for i in range(0, rows, TALL):
-        height, a_tile, c_tile = min(TALL, rows - i), a + i * a_row, c + i * c_row
-        _tall_tail(zero, a_tile, a_row, a_step, b, b_step, c_tile, c_row, height, depth, kept)
+        _tall_tail(
+            zero, a + i * a_row, a_row, a_step, b, b_step, s + i * s_row, s_row,
+            c + i * c_row, c_row, min(TALL, rows - i), depth, kept,
+        )  # fmt: skip
 
 
 @jit
-def _thin_panel(zero, kept, a, a_row, a_step, b, b_step, c, c_row, rows, depth):
+def _thin_panel(zero, kept, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth):
     """Run the tiles of the last vector of columns, of which the first `kept` are done."""
     if rows == 1:
-        _single_thin(zero, a, a_row, a_step, b, b_step, c, c_row, 1, depth, kept)
+        _single_thin(zero, a, a_row, a_step, b, b_step, s, s_row, c, c_row, 1, depth, kept)
         return
     for i in range(0, rows, THIN):
-        height, a_tile, c_tile = min(THIN, rows - i), a + i * a_row, c + i * c_row
-        _thin_tail(zero, a_tile, a_row, a_step, b, b_step, c_tile, c_row, height, depth, kept)
+        _thin_tail(
+            zero, a + i * a_row, a_row, a_step, b, b_step, s + i * s_row, s_row,
+            c + i * c_row, c_row, min(THIN, rows - i), depth, kept,
+        )  # fmt: skip
 
 
 @jit
-def _narrow_panel(zero, columns, a, a_row, a_step, b, b_step, c, c_row, rows, depth):
+def _narrow_panel(zero, columns, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth):
     """Run the tiles of a product with fewer columns than a vector."""
     for i in range(0, rows, THIN):
-        height, a_tile, c_tile = min(THIN, rows - i), a + i * a_row, c + i * c_row
-        _narrow(zero, a_tile, a_row, a_step, b, b_step, c_tile, c_row, height, depth, columns)
+        _narrow(
+            zero, a + i * a_row, a_row, a_step, b, b_step, s + i * s_row, s_row,
+            c + i * c_row, c_row, min(THIN, rows - i), depth, columns,
+        )  # fmt: skip
+
+
+@jit
+def _few_columns(
+    zero, lanes, size, columns, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth
+):
+    """Run a product with fewer columns than two vectors."""
+    if columns < lanes:
+        _narrow_panel(zero, columns, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth)
+        return
+    for second in range(2 if columns > lanes else 1):
+        k, kept = second * (columns - lanes) * size, second * (2 * lanes - columns)
+        _thin_panel(
+            zero, kept, a, a_row, a_step, b + k, b_step, s + k, s_row, c + k, c_row, rows, depth
+        )
 
 
 @jit
 def _last_columns(
-    zero, lanes, size, done, rest, a, a_row, a_step, b, b_step, c, c_row, rows, depth
+    zero, lanes, size, rest, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth
 ):
-    """Add the last `rest` columns of a product, fewer than two vectors, after `done` others."""
-    if rest > lanes and done > 0:
-        back = (2 * lanes - rest) * size
-        kept = 2 * lanes - rest
-        _tail_panel(zero, kept, a, a_row, a_step, b - back, b_step, c - back, c_row, rows, depth)
-        return
+    """Run the last two vectors of columns, of which only the last `rest` columns are to do."""
     if rest > lanes:
-        _thin_panel(zero, 0, a, a_row, a_step, b, b_step, c, c_row, rows, depth)
-        b, c, rest, done = b + lanes * size, c + lanes * size, rest - lanes, lanes
-    if rest == lanes or done > 0:
-        back = (lanes - rest) * size
-        kept = lanes - rest
-        _thin_panel(zero, kept, a, a_row, a_step, b - back, b_step, c - back, c_row, rows, depth)
-    else:
-        _narrow_panel(zero, rest, a, a_row, a_step, b, b_step, c, c_row, rows, depth)
+        _tail_panel(
+            zero, 2 * lanes - rest, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth
+        )
+        return
+    k = lanes * size
+    _thin_panel(
+        zero, lanes - rest, a, a_row, a_step, b + k, b_step, s + k, s_row, c + k, c_row, rows, depth
+    )
 
 
 @jit
-def _product(zero, size, deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns):
-    """Add a product given by addresses and strides in bytes, panel by panel."""
+def _add_block(
+    zero, size, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows, depth, columns
+):
+    """Run a product with a depth that the cache holds, panel by panel."""
     lanes = VECTOR_BYTES // size
-    whole = columns - columns % (2 * lanes)
-    for k in range(0, depth, deepest):
-        block = min(deepest, depth - k)
-        a_block, b_block = a + k * a_step, b + k * b_step
-        if rows == 1:
-            _whole_row(zero, lanes, size, whole, a_block, a_step, b_block, b_step, c, block)
-        else:
-            for j in range(0, whole, 2 * lanes):
-                _whole_panel(
-                    zero, a_block, a_row, a_step, b_block + j * size, b_step, c + j * size, c_row,
-                    rows, block,
-                )  # fmt: skip
-        if whole < columns:
-            _last_columns(
-                zero, lanes, size, whole, columns - whole, a_block, a_row, a_step,
-                b_block + whole * size, b_step, c + whole * size, c_row, rows, block,
+    width = 2 * lanes
+    whole = columns - columns % width
+    if whole == 0:
+        _few_columns(
+            zero, lanes, size, columns, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth
+        )
+        return
+    panel = b_panel if b_panel > 0 else width * size
+    if rows == 1 and b_panel == 0:
+        _whole_row(zero, lanes, size, whole, a, a_step, b, b_step, s, c, depth)
+    else:
+        for j in range(0, whole, width):
+            k = j * size
+            _whole_panel(
+                zero, a, a_row, a_step, b + j // width * panel, b_step, s + k, s_row, c + k, c_row,
+                rows, depth,
             )  # fmt: skip
+    if whole < columns:
+        k = (columns - width) * size
+        last = whole // width * panel if b_panel > 0 else k
+        _last_columns(
+            zero, lanes, size, columns - whole, a, a_row, a_step, b + last, b_step, s + k, s_row,
+            c + k, c_row, rows, depth,
+        )  # fmt: skip
 
 
-def _product_single(deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns):
-    _product(np.float32(0), 4, deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns)
+@jit
+def _product(
+    zero, size, deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows, depth,
+    columns,
+):  # fmt: skip
+    """Run a product given by addresses and strides in bytes; the sums begin with what is at `s`."""
+    for k in range(0, max(depth, 1), deepest):
+        if k > 0:
+            s, s_row = c, c_row
+        _add_block(
+            zero, size, a + k * a_step, a_row, a_step, b + k * b_step, b_step, b_panel, s, s_row,
+            c, c_row, rows, min(deepest, depth - k), columns,
+        )  # fmt: skip
 
 
-def _product_double(deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns):
-    _product(np.float64(0), 8, deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns)
+def _product_single(
+    deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows, depth, columns
+):
+    _product(
+        np.float32(0), 4, deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows,
+        depth, columns,
+    )  # fmt: skip
+
+
+def _product_double(
+    deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows, depth, columns
+):
+    _product(
+        np.float64(0), 8, deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows,
+        depth, columns,
+    )  # fmt: skip
 
 
 def _numpys_product(dtype):
     """Return the product of matrices at addresses by NumPy, without the promise of its bits."""
+    width = 2 * VECTOR_BYTES // dtype.itemsize
 
     def matrix(address, shape, strides):
         reach = [(n - 1) * stride for n, stride in zip(shape, strides, strict=True)]
@@ -187,19 +243,34 @@ def _numpys_product(dtype):
         buffer = (ctypes.c_char * size).from_address(address - before)
         return np.ndarray(shape, dtype, buffer, offset=before, strides=strides)
 
-    def add(deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns):
-        C = matrix(c, (rows, columns), (c_row, dtype.itemsize))
+    def right_factor(b, b_step, b_panel, depth, columns):
+        if b_panel == 0:
+            return matrix(b, (depth, columns), (b_step, dtype.itemsize))
+        B = np.empty((depth, columns), dtype=dtype)
+        for i, first in enumerate(_first_columns(columns, width)):
+            panel = matrix(b + i * b_panel, (depth, width), (b_step, dtype.itemsize))
+            B[:, first : first + width] = panel
+        return B
+
+    def run(
+        deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows, depth, columns
+    ):
+        total = matrix(s, (rows, columns), (s_row, dtype.itemsize))
         if depth > 0:
             A = matrix(a, (rows, depth), (a_row, a_step))
-            C += A @ matrix(b, (depth, columns), (b_step, dtype.itemsize))
+            total = total + A @ right_factor(b, b_step, b_panel, depth, columns)
+        matrix(c, (rows, columns), (c_row, dtype.itemsize))[...] = total
 
-    return add
+    return run
 
 
 # Never to change: kernels in a user's cache may be older than this file (see skrnn._shared).
 _SHARED = {
     bits: SharedFunction(
-        f"{__name__.replace('.', '_')}_product_{bits}", function, _numpys_product(dtype), 11
+        f"{__name__.replace('.', '_')}_affine_product_{bits}",
+        function,
+        _numpys_product(dtype),
+        14,
     )
     for bits, function, dtype in (
         (32, _product_single, np.dtype(np.float32)),
@@ -210,20 +281,22 @@ _SHARED = {
 
 @intrinsic
 def _call_product(
-    typingctx, zero, deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns
-):  # numpydoc ignore
+    typingctx, zero, deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows, depth,
+    columns,
+):  # numpydoc ignore # fmt: skip
     """Call the product of the type of `zero` that all kernels share."""
 
     def codegen(context, builder, signature, args):
         _SHARED[signature.args[0].bitwidth].emit_call(builder, args[1:])
         return context.get_dummy_value()
 
-    return types.void(zero, *[types.intp] * 11), codegen
+    return types.void(zero, *[types.intp] * 14), codegen
 
 
 @jit
-def _add_product(A, B, C):
+def _run_product(A, B, s, s_row, C):
     if C.size > 0:
+        in_panels = B.shape[1] != C.shape[1]
         _call_product(
             C.dtype.type(0),
             DEPTH_BLOCK,
@@ -232,12 +305,25 @@ def _add_product(A, B, C):
             A.itemsize,
             address_of(B),
             B.strides[0],
+            A.shape[1] * B.strides[0] if in_panels else 0,
+            s,
+            s_row,
             address_of(C),
             C.strides[0],
             A.shape[0],
             A.shape[1],
-            B.shape[1],
+            C.shape[1],
         )
+
+
+@jit
+def _add_product(A, B, C):
+    _run_product(A, B, address_of(C), C.strides[0], C)
+
+
+@jit
+def _affine_product(A, B, row, C):
+    _run_product(A, B, address_of(row), 0, C)
 
 
 @jit
@@ -262,8 +348,9 @@ def _add_crowded_transposed_product(A, B, C):
         _call_product(
             C.dtype.type(0), TRANSPOSED_DEPTH_BLOCK,
             address_of(a) + (depth - 1) * a.strides[0], size, -a.strides[0],
-            address_of(b) + (depth - 1) * b.strides[0], -b.strides[0],
-            address_of(C), C.strides[0], C.shape[0], depth, C.shape[1],
+            address_of(b) + (depth - 1) * b.strides[0], -b.strides[0], 0,
+            address_of(C), C.strides[0], address_of(C), C.strides[0],
+            C.shape[0], depth, C.shape[1],
         )  # fmt: skip
 
 
@@ -281,6 +368,9 @@ def _add_transposed_product(A, B, C):
             -A.strides[0],
             address_of(B) + last * B.strides[0],
             -B.strides[0],
+            0,
+            address_of(C),
+            C.strides[0],
             address_of(C),
             C.strides[0],
             A.shape[1],
@@ -289,8 +379,51 @@ def _add_transposed_product(A, B, C):
         )
 
 
+def _first_columns(n_columns, width):
+    """Return the first column of each panel; the last one overlaps that before it."""
+    return [min(first, n_columns - width) for first in range(0, n_columns, width)]
+
+
+def in_panels(matrices, take):
+    """Return matrices as the product reads them soonest: as they are or cut into panels.
+
+    A panel holds two vectors of columns, row after row, so that a tile reads memory in one line.
+    That pays where rows begin within a cache line, or where they fall into few sets of the cache.
+
+    Parameters
+    ----------
+    matrices : ndarray of shape (n_matrices, n_rows, n_columns)
+        Right-hand factors, in any memory layout.
+    take : callable
+        ``take(shape)`` returns memory for the result.
+
+    Returns
+    -------
+    factors : ndarray of shape (n_matrices, n_rows, n_columns) or (n_matrices, n, width)
+        Each is a right-hand factor of :data:`add_product` and :data:`affine_product`.
+    """
+    n_matrices, n_rows, n_columns = matrices.shape
+    row_size, width = n_columns * matrices.itemsize, 2 * VECTOR_BYTES // matrices.itemsize
+    pays = row_size % CACHE_LINE > 0 or row_size % CROWDED == 0
+    if JIT_DISABLED or n_columns <= width or not pays:
+        if matrices.flags.c_contiguous:
+            return matrices
+        factors = take(matrices.shape)
+        factors[...] = matrices
+        return factors
+    firsts = _first_columns(n_columns, width)
+    factors = take((n_matrices, len(firsts) * n_rows, width))
+    for i, first in enumerate(firsts):
+        factors[:, i * n_rows : (i + 1) * n_rows] = matrices[:, :, first : first + width]
+    return factors
+
+
 def _add_product_plain(A, B, C):
     C += A @ B
+
+
+def _affine_product_plain(A, B, row, C):
+    C[...] = row + A @ B
 
 
 def _add_transposed_product_plain(A, B, C):
@@ -299,7 +432,12 @@ def _add_transposed_product_plain(A, B, C):
 
 # Intrinsics exist only in compiled code; without the compiler NumPy multiplies.
 add_product = _add_product_plain if JIT_DISABLED else _add_product
-"""``C += A @ B`` for two-dimensional arrays of one float type whose rows are contiguous."""
+"""``C += A @ B`` for two-dimensional arrays of one float type whose rows are contiguous.
+
+B may also be what :func:`in_panels` returned for it."""
+
+affine_product = _affine_product_plain if JIT_DISABLED else _affine_product
+"""``C = row + A @ B``, with `row` added to every row; otherwise as :data:`add_product`."""
 
 add_transposed_product = _add_transposed_product_plain if JIT_DISABLED else _add_transposed_product
 """``C += A.T @ B``, read in place: a transposed A costs nothing.
@@ -307,4 +445,4 @@ add_transposed_product = _add_transposed_product_plain if JIT_DISABLED else _add
 Rows are added from the last to the first, as backpropagation meets them: a gradient that is summed
 a stretch of steps at a time has the bits of one that is summed at once."""
 
-__all__ = ["add_product", "add_transposed_product"]
+__all__ = ["add_product", "add_transposed_product", "affine_product", "in_panels"]

@@ -15,6 +15,18 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from skrnn._jit import JIT_DISABLED, jit
+from skrnn._tiles import VECTOR_BYTES
+
+
+@intrinsic
+def _use_widest_vectors(typingctx):
+    def codegen(context, builder, signature, args):
+        # An attribute of LLVM's that llvmlite does not know, so its own method would refuse it.
+        attribute = f'"prefer-vector-width"="{8 * VECTOR_BYTES}"'
+        set.add(builder.function.attributes, attribute)
+        return context.get_dummy_value()
+
+    return types.void(), codegen
 
 
 @intrinsic
@@ -173,6 +185,10 @@ def _tanh(x):
     return -result if x < _typed(x, 0.0) else result
 
 
+def _use_widest_vectors_plain():
+    pass
+
+
 def _exp_plain(x):
     try:
         return type(x)(math.exp(x))
@@ -190,6 +206,12 @@ def _tanh_plain(x):
 
 
 # Intrinsics exist only in compiled code; without the compiler the C library computes.
+use_widest_vectors = _use_widest_vectors_plain if JIT_DISABLED else _use_widest_vectors
+"""Compile the loops of the kernel that calls this for the widest vectors of the host.
+
+By itself LLVM takes half of them on most processors with 512 bits, to keep the clock high; the
+matrix products between the loops use all of them anyway."""
+
 exp = _exp_plain if JIT_DISABLED else _exp
 """Exponential of a float32 or float64 number."""
 
@@ -199,4 +221,4 @@ logistic = _logistic_plain if JIT_DISABLED else _logistic
 tanh = _tanh_plain if JIT_DISABLED else _tanh
 """Hyperbolic tangent of a float32 or float64 number."""
 
-__all__ = ["exp", "logistic", "tanh"]
+__all__ = ["exp", "logistic", "tanh", "use_widest_vectors"]

@@ -40,6 +40,7 @@ SHORT = 4
 THIN = 8
 # Vectors of columns of a tile of one row.
 WIDE = 4
+CACHE_LINE = 64
 
 
 def _broadcast(builder, scalar, lanes):
@@ -65,6 +66,7 @@ class _Memory:
         self.element = element
         self.vector = ir.VectorType(element, lanes)
         self.align = 4 if isinstance(element, ir.FloatType) else 8
+        self.bytes = lanes * self.align
         self.mask = mask
 
     def _pointer(self, address, kind):
@@ -151,8 +153,28 @@ def _run_down(builder, memory, a, a_offsets, a_step, b, b_step, depth, initial):
     return results
 
 
+def _prefetch_below(builder, c, c_row, height, n_bytes):
+    """Ask for the part of C of the next tile below, while this one runs.
+
+    Beyond the last row it is a wrong guess, which costs nothing: no address is an error here.
+    """
+    flag = ir.IntType(32)
+    pointer = ir.PointerType(ir.IntType(8))
+    ask = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(ir.VoidType(), [pointer, flag, flag, flag]),
+        "llvm.prefetch.p0",
+    )
+    for i in range(height, 2 * height):
+        row = builder.add(c, builder.mul(c_row, c.type(i)))
+        for line in range(0, n_bytes, CACHE_LINE):
+            address = builder.inttoptr(builder.add(row, c.type(line)), pointer)
+            # To be written, to stay in all caches, data.
+            builder.call(ask, [address, flag(1), flag(3), flag(1)])
+
+
 def emit_tile(builder, element, height, lanes, kind, args):
-    """Emit one tile: load its part of C, run down the shared dimension, store it back.
+    """Emit one tile: load what the sums begin with, run down the shared dimension, store them.
 
     Parameters
     ----------
@@ -167,16 +189,20 @@ def emit_tile(builder, element, height, lanes, kind, args):
     args : sequence of llvmlite.ir.Value
         Addresses, strides in bytes and counts, as `make_tile` lists them.
     """
-    a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns = args
+    a, a_row, a_step, b, b_step, start, start_row, c, c_row, rows, depth, columns = args
     first = _first_lanes(builder, columns, lanes) if kind != "whole" else None
     memory = _Memory(builder, element, lanes, first if kind == "narrow" else None)
-    a_offsets, c_offsets = _row_offsets(builder, height, rows, a_row, c_row)
-    c_rows = [builder.add(c, offset) for offset in c_offsets]
-    initial = [memory.load(address) for address in c_rows]
+    a_offsets, start_offsets, c_offsets = _row_offsets(
+        builder, height, rows, a_row, start_row, c_row
+    )
+    initial = [memory.load(builder.add(start, offset)) for offset in start_offsets]
+    if kind == "whole" and height > 1:
+        _prefetch_below(builder, c, c_row, height, memory.bytes)
     results = _run_down(builder, memory, a, a_offsets, a_step, b, b_step, depth, initial)
-    for address, start, result in zip(c_rows, initial, results, strict=True):
+    for offset, result in zip(c_offsets, results, strict=True):
+        address = builder.add(c, offset)
         if kind == "tail":
-            result = builder.select(first, start, result)
+            result = builder.select(first, memory.load(address), result)
         memory.store(result, address)
 
 
@@ -184,8 +210,9 @@ def make_tile(height, n_vectors, kind):
     """Make the intrinsic of a tile.
 
     Its arguments are `zero`, which brings the element type, then addresses, strides in bytes and
-    counts: a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns. For a narrow tile `columns`
-    is how many there are, for a tail how many to leave as they are.
+    counts: a, a_row, a_step, b, b_step, start, start_row, c, c_row, rows, depth, columns. The sums
+    begin with what is at `start`. For a narrow tile `columns` is how many there are, for a tail how
+    many to leave as they are.
 
     Parameters
     ----------
@@ -197,10 +224,11 @@ def make_tile(height, n_vectors, kind):
 
     @intrinsic
     def tile(
-        typingctx, zero, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns
-    ):  # numpydoc ignore
+        typingctx, zero, a, a_row, a_step, b, b_step, start, start_row, c, c_row, rows, depth,
+        columns,
+    ):  # numpydoc ignore # fmt: skip
         lanes = n_vectors * VECTOR_BYTES // (zero.bitwidth // 8)
-        signature = types.void(zero, *[types.intp] * 10)
+        signature = types.void(zero, *[types.intp] * 12)
 
         def codegen(context, builder, signature, args):
             element = context.get_value_type(signature.args[0])

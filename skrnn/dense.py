@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrnn._gemm import add_product, add_transposed_product
+from skrnn._gemm import add_product, add_transposed_product, affine_product
 from skrnn._jit import jit
 from skrnn._math import tanh
 from skrnn._views import flat
-from skrnn.cells import fill_rows
 from skrnn.params import glorot_uniform
 
 
 @jit
 def _affine(x, W, b, out):
-    fill_rows(b, out)
-    add_product(x, W, out)
+    affine_product(x, W, b, out)
 
 
 @jit

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrnn._gemm import add_product, add_transposed_product
+from skrnn._gemm import add_product, add_transposed_product, affine_product
 from skrnn._jit import jit
 from skrnn._views import flat
-from skrnn.cells import clear, fill_rows
+from skrnn.cells import clear
 from skrnn.layer import add_column_sums
 from skrnn.params import glorot_uniform
 from skrnn.pooling import POOLINGS
@@ -28,8 +28,7 @@ def scale_rows(values, positions, mask, out):
 
 @jit
 def _read_out(features, W_hy, b_y, raw):
-    fill_rows(b_y, raw)
-    add_product(features, W_hy, raw)
+    affine_product(features, W_hy, b_y, raw)
 
 
 @jit

@@ -12,29 +12,32 @@ from functools import cached_property
 import numpy as np
 
 from skrnn import bptt
-from skrnn._gemm import add_product, add_transposed_product
+from skrnn._gemm import add_product, add_transposed_product, affine_product, in_panels
 from skrnn._jit import jit
 from skrnn._views import flat
 from skrnn.cells import clear
 from skrnn.params import chrono_bias, glorot_uniform, orthogonal
 
+# Sequences of a batch from which copies of the weights in panels pay: a single row reads them
+# sooner as they are.
+WORTH_PANELS = 8
+
 
 @jit
 def _project(x, W_x, b_x, b_h, added, gates):
     """Form the input's share of every gate at every step: one product a gate."""
-    for g in range(W_x.shape[0]):
-        gate = gates[g]
-        for row in range(gate.shape[0]):
-            for k in range(gate.shape[1]):
-                gate[row, k] = b_x[g, k] + added[g] * b_h[g, k]
-        add_product(x, W_x[g], gate)
+    bias = np.empty_like(b_x[0])
+    for g in range(gates.shape[0]):
+        for k in range(bias.size):
+            bias[k] = b_x[g, k] + added[g] * b_h[g, k]
+        affine_product(x, W_x[g], bias, gates[g])
 
 
 @jit
 def _input_gradient(gates, W_x, d_x):
     """Form the loss gradient of a layer's input; `W_x` is transposed."""
     clear(flat(d_x, 0, d_x.shape[0]))
-    for g in range(W_x.shape[0]):
+    for g in range(gates.shape[0]):
         add_product(gates[g], W_x[g], d_x)
 
 
@@ -176,16 +179,47 @@ class Layer:
 
         Returns
         -------
-        turned : ndarray of shape (G, H, H) or (G, H, n_inputs)
-            The matrices.
+        turned : ndarray of shape (G, ...)
+            The matrices, of shape (H, H) or (H, n_inputs), as factors of products (see
+            :func:`skrnn._gemm.in_panels`).
         """
         matrices = getattr(weights, which)
-        n_gates, n_rows, n_columns = matrices.shape
-        turned = workspace.take(
-            (self.name, "transposed", which), (n_gates, n_columns, n_rows), matrices.dtype
-        )
-        np.copyto(turned, matrices.transpose(0, 2, 1))
-        return turned
+
+        def take(shape):
+            return workspace.take((self.name, "transposed", which), shape, matrices.dtype)
+
+        return in_panels(matrices.transpose(0, 2, 1), take)
+
+    def factors(self, weights, shape, workspace):
+        """Return the matrices that the way forward multiplies by, as they are read soonest.
+
+        Parameters
+        ----------
+        weights : LayerWeights
+            The weights.
+        shape : Shape
+            Lengths and rows of what will be run.
+        workspace : Workspace
+            Where copies are until the next call.
+
+        Returns
+        -------
+        W_x, W_h : ndarray of shape (G, ...)
+            Right-hand factors of products, those of the weights themselves where copies would not
+            pay.
+        """
+        if shape.n_sequences < WORTH_PANELS:
+            return weights.W_x, weights.W_h
+
+        def panels(which):
+            matrices = getattr(weights, which)
+            return in_panels(
+                matrices,
+                lambda shape: workspace.take((self.name, "panels", which), shape, matrices.dtype),
+            )
+
+        W_h = panels("W_h") if self.cell.takes_panels else weights.W_h
+        return panels("W_x"), W_h
 
     def _buffers(self, shape, workspace, dtype, mask):
         n, n_rows, H = shape.n_sequences, shape.n_rows, self.n_units
@@ -242,11 +276,12 @@ class Layer:
         buffers = self._buffers(batch.shape, workspace, x.dtype, mask)
         buffers.states[:, : batch.n_sequences] = 0 if initial is None else initial
         mask = weights.no_mask if mask is None else mask
-        _project(x, weights.W_x, weights.b_x, weights.b_h, weights.added, buffers.gates)
+        W_x, W_h = self.factors(weights, batch.shape, workspace)
+        _project(x, W_x, weights.b_x, weights.b_h, weights.added, buffers.gates)
 
         def run(first, last):
             self.cell.forward(
-                first, last, batch.starts, mask, weights.W_h, weights.b_h,
+                first, last, batch.starts, mask, W_h, weights.b_h,
                 buffers.gates, buffers.inner, buffers.operands, buffers.states,
             )  # fmt: skip
 
@@ -275,9 +310,10 @@ class Layer:
             Functions with their arguments, to be called in this order.
         """
         buffers, mask = self._buffers(shape, workspace, x.dtype, None), weights.no_mask
-        project = (x, weights.W_x, weights.b_x, weights.b_h, weights.added, buffers.gates)
+        W_x, W_h = self.factors(weights, shape, workspace)
+        project = (x, W_x, weights.b_x, weights.b_h, weights.added, buffers.gates)
         forward = (
-            0, shape.n_steps, shape.starts, mask, weights.W_h, weights.b_h,
+            0, shape.n_steps, shape.starts, mask, W_h, weights.b_h,
             buffers.gates, buffers.inner, buffers.operands, buffers.states,
         )  # fmt: skip
         return Kept(x, mask, buffers), [(_project, project), (self.cell.forward, forward)]

@@ -52,7 +52,7 @@ class PreparedRun(Packed):
     def __init__(self, network, weights, n_sequences, n_steps):
         self.shape = equal_lengths(n_sequences, n_steps)[1]
         self.starts, self.lengths = self.shape.starts, self.shape.lengths
-        self.initial, self.final, self._calls = [], [], []
+        self.initial, self.final, self._calls, self._copies = [], [], [], []
         self._head, self._head_weights, self._reading = network.head, weights.head, None
         self._workspace = workspace = Workspace()
         steps = workspace.take("x", (self.shape.n_rows, network.n_channels), weights.head[0].dtype)
@@ -94,11 +94,17 @@ class PreparedRun(Packed):
 
     def _add_layer(self, layer, weights, x):
         kept, calls = layer.prepare(weights, x, self.shape, self._workspace)
+        self._copies.append((layer.factors, (weights, self.shape, self._workspace)))
         self._calls += calls
         states, n = kept.buffers.states, self.shape.n_sequences
         self.initial.append(states[:, :n])
         self.final.append(states[:, -n:])
         return kept
+
+    def read_weights(self):
+        """Copy the weights as they are now where :meth:`advance` reads copies."""
+        for function, args in self._copies:
+            function(*args)
 
     def load(self, X):
         """Take the steps that :meth:`advance` is to run.
@@ -189,9 +195,11 @@ def borrow(network, params, n_sequences, n_steps):
     """Return a prepared run that no other thread is using."""
     weights = network.bind(params)
     try:
-        return weights.idle[n_sequences, n_steps].pop()
+        run = weights.idle[n_sequences, n_steps].pop()
     except LookupError:
         return PreparedRun(network, weights, n_sequences, n_steps)
+    run.read_weights()
+    return run
 
 
 def give_back(network, params, run):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from threading import Lock
 
 from joblib import effective_n_jobs
 
@@ -33,22 +34,43 @@ class Threads:
             self._executor = None
 
     def map(self, function, *iterables):
-        """Return the results in order; an exception of any is raised.
+        """Return the results in order; an exception of any is raised once none runs any more.
 
-        A single call is made here: handing it over would cost more than a short one takes.
+        The calling thread takes its part, and all of it if no other wakes up in time: short calls
+        take no longer than on one thread.
         """
         calls = list(zip(*iterables, strict=False))
-        if self.count > 1 and len(calls) > 1:
-            return list(self._started().map(function, *zip(*calls, strict=True)))
+        results, left, lock = [None] * len(calls), list(range(len(calls)))[::-1], Lock()
+
+        def take_calls():
+            while True:
+                with lock:
+                    if not left:
+                        return
+                    i = left.pop()
+                try:
+                    results[i] = function(*calls[i])
+                except BaseException:
+                    left.clear()
+                    raise
+
+        n_helpers = min(self.count, len(calls)) - 1
+        helpers = [self._started().submit(take_calls) for _ in range(n_helpers)]
         before = begin()
         try:
-            return [function(*call) for call in calls]
+            take_calls()
         finally:
             end(before)
+            # One that has not begun by now would find nothing to do.
+            begun = [helper for helper in helpers if not helper.cancel()]
+            wait(begun)
+        for helper in begun:
+            helper.result()
+        return results
 
     def _started(self):
         if self._executor is None:
             self._executor = ThreadPoolExecutor(
-                self.count, thread_name_prefix="skrnn", initializer=begin
+                self.count - 1, thread_name_prefix="skrnn", initializer=begin
             )
         return self._executor

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from llvmlite import binding, ir
 
-from skrnn import _gemm, _jit, _tiles
+from skrnn import _gemm, _jit, _shared, _tiles
 
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
 compiled = pytest.mark.skipif(
@@ -53,6 +53,14 @@ def transposed_product(A, B, C, module=_gemm):
     return result
 
 
+def panel_product(A, B, C, module=_gemm):
+    """``C + A @ B`` from a copy of B in panels; of B itself where that does not pay."""
+    (factor,) = module.in_panels(B[np.newaxis], lambda shape: np.empty(shape, B.dtype))
+    result = C.copy()
+    module.add_product(A, factor, result)
+    return result
+
+
 def assert_right(actual, A, B, C):
     """Within the rounding of a chain of multiply-adds."""
     exact = C.astype(np.longdouble) + A.astype(np.longdouble) @ B.astype(np.longdouble)
@@ -79,6 +87,40 @@ def test_every_number_of_rows(dtype, n_rows):
         A, B, C = draw(n_rows, 5, n_columns, dtype)
         assert_right(product(A, B, C), A, B, C)
         assert_right(transposed_product(A, B, C), A, B, C)
+
+
+@each_dtype
+@given(n_rows=rows, depth=depths, n_columns=columns, seed=seeds)
+def test_a_product_that_begins_with_a_row(dtype, n_rows, depth, n_columns, seed):
+    A, B, C = draw(n_rows, depth, n_columns, dtype, seed)
+    row = np.random.default_rng(seed).normal(size=n_columns).astype(dtype)
+    expected = product(A, B, np.tile(row, (n_rows, 1)))
+    _gemm.affine_product(A, B, row, C)
+    np.testing.assert_array_equal(C, expected)
+
+
+@compiled
+@each_dtype
+@given(n_rows=rows, depth=depths.filter(bool), n_columns=columns, seed=seeds)
+@example(n_rows=23, depth=257, n_columns=65, seed=0)
+def test_panels_give_the_same_bits(dtype, n_rows, depth, n_columns, seed):
+    A, B, C = draw(n_rows, depth, n_columns, dtype, seed)
+    np.testing.assert_array_equal(panel_product(A, B, C), product(A, B, C))
+
+
+@compiled
+def test_panels_are_made_where_rows_share_cache_lines_or_sets():
+    def shape_of(n_columns):
+        matrices = np.zeros((2, 5, n_columns), dtype=np.float32)
+        factors = _gemm.in_panels(matrices, lambda shape: np.empty(shape, np.float32))
+        assert (factors is matrices) == (factors.shape == matrices.shape)
+        return factors.shape
+
+    width = 2 * _tiles.VECTOR_BYTES // 4
+    assert shape_of(width) == (2, 5, width)
+    assert shape_of(65) == (2, 5 * -(-65 // width), width)
+    assert shape_of(96) == (2, 5, 96)
+    assert shape_of(256) == (2, 5 * 256 // width, width)
 
 
 @compiled
@@ -174,7 +216,7 @@ def build(cpu, vector_bytes, height, element, n_vectors, kind):
     machine = target.create_target_machine(cpu=name, opt=3)
     module = ir.Module()
     module.triple = triple
-    signature = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * 10)
+    signature = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * 12)
     function = ir.Function(module, signature, "tile")
     builder = ir.IRBuilder(function.append_basic_block())
     lanes = n_vectors * vector_bytes // (4 if isinstance(element, ir.FloatType) else 8)
@@ -239,6 +281,12 @@ def copy_of(module, name, monkeypatch):
 def module_for(cpu, monkeypatch):
     """A second copy of the modules with another CPU's tiles, compiled here and never cached."""
     features = CPUS[cpu][2]
+
+    def compile_anew(signature, function):
+        # The cache would give the product that was compiled from the same lines for this machine.
+        return numba.cfunc(signature, error_model="numpy")(function)
+
+    monkeypatch.setattr(_shared, "compile_for_pointer", compile_anew)
     monkeypatch.setattr(binding, "get_host_cpu_features", lambda: features)
     monkeypatch.setattr(_jit, "jit", numba.njit(**_jit._FLAGS))
     monkeypatch.setitem(sys.modules, "skrnn._tiles", None)
@@ -263,6 +311,7 @@ def test_the_tiles_of_other_machines_give_the_same_bits(cpu, dtype, monkeypatch)
     ]:
         A, B, C = draw(n_rows, depth, n_columns, dtype)
         np.testing.assert_array_equal(product(A, B, C, module), product(A, B, C))
+        np.testing.assert_array_equal(panel_product(A, B, C, module), product(A, B, C))
         np.testing.assert_array_equal(
             transposed_product(A, B, C, module), transposed_product(A, B, C)
         )

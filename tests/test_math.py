@@ -2,12 +2,13 @@
 
 from decimal import Decimal, Overflow, localcontext
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skrnn import _math
+from skrnn import _math, _tiles
 from skrnn._jit import JIT_DISABLED, jit
 
 MOST_ULPS = 4
@@ -198,3 +199,17 @@ def test_the_bits_do_not_depend_on_the_place_in_a_vector(name, dtype, start, siz
     part = slice(start, start + size)
     np.testing.assert_array_equal(apply(name, x[part].copy()), whole[part])
     np.testing.assert_array_equal(apply(name, x[start : start + 1].copy())[0], whole[start])
+
+
+@pytest.mark.skipif(JIT_DISABLED or _tiles.VECTOR_BYTES < 64, reason="no vectors of 512 bits here")
+def test_loops_take_the_widest_vectors_where_they_may():
+    @numba.njit(error_model="numpy")
+    def add_one(x):
+        _math.use_widest_vectors()
+        for k in range(x.size):
+            x[k] += 1
+
+    x = np.zeros(40, np.float32)
+    add_one(x)
+    assert (x == 1).all()
+    assert all("zmm" in code for code in add_one.inspect_asm().values())

@@ -68,6 +68,17 @@ def test_same_bits_as_the_long_way(bidirectional, sizes, pooling, without):
             assert_same(respond(rows), without(respond, rows))
 
 
+def test_copies_of_weights_in_panels_follow_the_weights():
+    """Networks of such a size read copies; alone, a sequence reads the weights themselves."""
+    X, y = make_data(n=9)
+    model = fitted(X, y, hidden_layer_sizes=(33, 33))
+    before = model.predict_proba(X)
+    model._params *= 0.5  # where they are, as a solver moves them
+    after = model.predict_proba(X)
+    assert abs(after - before).max() > 1e-3
+    assert_same(after, np.concatenate([model.predict_proba(X[i : i + 1]) for i in range(9)]))
+
+
 def test_margins(without):
     X, y = make_data()
     for classes in (y, y > 0):

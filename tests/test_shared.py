@@ -17,16 +17,20 @@ pytestmark = pytest.mark.skipif(_jit.JIT_DISABLED, reason="there is no compiled 
 
 def test_numpys_product_is_the_product():
     rng = np.random.default_rng(0)
-    A, B, C = rng.normal(size=(3, 4)), rng.normal(size=(4, 5)), rng.normal(size=(3, 5))
-    expected = C + A @ B
-    add = _gemm._numpys_product(np.dtype(float))
-    add(9, A.ctypes.data, *A.strides, B.ctypes.data, B.strides[0], C.ctypes.data, C.strides[0],
-        3, 4, 5)  # fmt: skip
-    np.testing.assert_allclose(C, expected, rtol=1e-15)
+    A, B, C = rng.normal(size=(3, 4)), rng.normal(size=(4, 41)), rng.normal(size=(3, 41))
+    run, before, row = _gemm._numpys_product(np.dtype(float)), C.copy(), rng.normal(size=41)
+    a, b, c = (A.ctypes.data, *A.strides), (B.ctypes.data, B.strides[0]), (C.ctypes.data, 41 * 8)
+    run(9, *a, *b, 0, *c, *c, 3, 4, 41)
+    np.testing.assert_allclose(C, before + A @ B, rtol=1e-14)
     turned = np.ascontiguousarray(A.T)
-    add(9, turned.ctypes.data, *turned.strides[::-1], B.ctypes.data, B.strides[0], C.ctypes.data,
-        C.strides[0], 3, 4, 5)  # fmt: skip
-    np.testing.assert_allclose(C, expected + A @ B, rtol=1e-15)
+    a = (turned.ctypes.data, *turned.strides[::-1])
+    run(9, *a, *b, 0, row.ctypes.data, 0, *c, 3, 4, 41)
+    np.testing.assert_allclose(C, row + A @ B, rtol=1e-14)
+    (panels,) = _gemm.in_panels(B[np.newaxis], np.empty)
+    step = panels.strides[0]
+    C[...] = 0
+    run(9, *a, panels.ctypes.data, step, 4 * step, row.ctypes.data, 0, *c, 3, 4, 41)
+    np.testing.assert_allclose(C, row + A @ B, rtol=1e-14)
 
 
 def test_an_interrupt_while_it_compiles_arrives_and_the_result_is_right(monkeypatch):

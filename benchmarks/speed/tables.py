@@ -91,6 +91,20 @@ def show_agreement(rows):
     return table(["case", "peer", "before training", "after an epoch"], lines)
 
 
+def show_profile(rows):
+    names = (
+        "recurrent products", "element-wise", "input's share", "weight gradients", "copies",
+        "output and loss", "solver", "Python",
+    )  # fmt: skip
+    lines = []
+    for row in rows:
+        total = sum(row["parts"].values())
+        shares = [f"{100 * row['parts'].get(name, 0) / total:.0f} %" for name in names]
+        times = [f"{seconds * 1e3:.3g}" for seconds in (total, row["limit"])]
+        lines.append([row["case"], *times, *shares])
+    return table(["case", "epoch, ms", "at peak, ms", *names], lines)
+
+
 def show_against_itself(rows, other):
     names = {"train": "training", "infer": "inference"}
     lines = [[row["case"], names[row["operation"]], _with_quartiles(row["speed"])] for row in rows]
@@ -198,6 +212,7 @@ def show_search(found):
 
 
 SECTIONS = {
+    "profile": ("Where the time of an epoch goes", show_profile),
     "agreement": ("The same computation: largest difference of probabilities", show_agreement),
     "threads": (
         "Two threads: time with one / time with two",

@@ -1,8 +1,8 @@
 """Recurrent cells: the contract and the three that come with the library."""
 
-from skrnn._gemm import add_product
+from skrnn._gemm import add_product, affine_product
 from skrnn._jit import jit
-from skrnn._math import exp, logistic, tanh
+from skrnn._math import exp, logistic, tanh, use_widest_vectors
 from skrnn._views import flat, rows
 from skrnn.cells.base import (
     Cell,
@@ -29,6 +29,7 @@ __all__ = [
     "add_product",
     "add_recurrent_products",
     "add_to_state_gradient",
+    "affine_product",
     "clear",
     "exp",
     "fill_rows",
@@ -41,4 +42,5 @@ __all__ = [
     "rows",
     "rows_before",
     "tanh",
+    "use_widest_vectors",
 ]

@@ -48,10 +48,11 @@ A gate listed in ``own_operands`` has a recurrent product that reads something e
 previous state; ``operands[1]``, ``operands[2]``, ... belong to these gates in their order.
 
 **Helpers**, all in :mod:`skrnn.cells`: :func:`read_state` and :func:`rows_before` find the
-previous state; :func:`add_recurrent_products` and ``add_product`` multiply;
+previous state; :func:`add_recurrent_products`, ``add_product`` and ``affine_product`` multiply;
 :func:`operand_gradient` says where the gradients of what was read add up, and
 :func:`add_to_state_gradient` passes them on through the dropout mask; ``rows`` and ``flat`` view
-rows of a matrix; :func:`fill_rows` and :func:`clear` set them.
+rows of a matrix; :func:`fill_rows` and :func:`clear` set them. A kernel that calls
+``use_widest_vectors()`` has its loops compiled for the widest vectors of the processor.
 
 Define a cell in a module, not at a prompt or in the script that runs: it is then pickled by name,
 and the processes of a parallel search load its machine code instead of compiling it anew.
@@ -112,6 +113,10 @@ class Cell:
         Whether ``operands[0]`` is what :func:`read_state` writes there and nothing else. Where
         nothing is dropped and all sequences are equally long it is then the states themselves, a
         step earlier, and neither copied nor held twice.
+    takes_panels : bool, default=False
+        Whether the kernels hand ``W_h[g]`` to ``add_product`` or ``affine_product`` and do nothing
+        else with it. Where it pays they are then given copies of the weights that are cut into
+        panels of a few columns, which only these two can read.
 
     Raises
     ------
@@ -142,6 +147,7 @@ class Cell:
     memory_gates: tuple[str, ...] = ()
     recurrent_gain: float = 1.0
     reads_states: bool = False
+    takes_panels: bool = False
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not self.name.isidentifier():

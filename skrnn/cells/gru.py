@@ -35,15 +35,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrnn._gemm import add_product
+from skrnn._gemm import add_product, affine_product
 from skrnn._jit import jit
-from skrnn._math import logistic, tanh
+from skrnn._math import logistic, tanh, use_widest_vectors
 from skrnn._views import flat, rows
 from skrnn.cells.base import (
     Cell,
     add_recurrent_products,
     add_to_state_gradient,
-    fill_rows,
     operand_gradient,
     read_state,
     rows_before,
@@ -53,13 +52,13 @@ from skrnn.cells.base import (
 @jit
 def _forward(first, last, starts, mask, W_h, b_h, gates, inner, operands, states):
     n_sequences = starts[1]
+    use_widest_vectors()
     for t in range(first, last):
         low, high = starts[t], starts[t + 1]
         before = rows_before(t, starts)
         read_state(t, starts, mask, states, operands[0])
-        fill_rows(b_h[2], rows(inner[0], low, high))
         add_recurrent_products(operands[0], W_h[:2], gates, low, high)
-        add_product(rows(operands[0], low, high), W_h[2], rows(inner[0], low, high))
+        affine_product(rows(operands[0], low, high), W_h[2], b_h[2], rows(inner[0], low, high))
         r = flat(gates[0], low, high)
         z = flat(gates[1], low, high)
         n = flat(gates[2], low, high)
@@ -81,6 +80,7 @@ def _forward(first, last, starts, mask, W_h, b_h, gates, inner, operands, states
 def _backward(first, last, starts, mask, W_h, gates, inner, operands, states, d_output, d_state):
     one = gates.dtype.type(1)
     d_operand = np.empty_like(d_state[0])
+    use_widest_vectors()
     for t in range(last - 1, first - 1, -1):
         low, high = starts[t], starts[t + 1]
         count, before = high - low, rows_before(t, starts)
@@ -119,6 +119,7 @@ GRU = Cell(
     forward=_forward,
     backward=_backward,
     reads_states=True,
+    takes_panels=True,
     inner_gates=("n",),
     memory_gates=("z",),
 )

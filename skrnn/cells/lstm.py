@@ -39,7 +39,7 @@ import numpy as np
 
 from skrnn._gemm import add_product
 from skrnn._jit import jit
-from skrnn._math import logistic, tanh
+from skrnn._math import logistic, tanh, use_widest_vectors
 from skrnn._views import flat, rows
 from skrnn.cells.base import (
     Cell,
@@ -55,6 +55,7 @@ from skrnn.cells.base import (
 @jit
 def _forward(first, last, starts, mask, W_h, b_h, gates, inner, operands, states):
     n = starts[1]
+    use_widest_vectors()
     for t in range(first, last):
         low, high = starts[t], starts[t + 1]
         before = rows_before(t, starts)
@@ -87,6 +88,7 @@ def _backward(first, last, starts, mask, W_h, gates, inner, operands, states, d_
     n = starts[1]
     one = gates.dtype.type(1)
     d_operand = np.empty_like(d_state[0])
+    use_widest_vectors()
     for t in range(last - 1, first - 1, -1):
         low, high = starts[t], starts[t + 1]
         count, before = high - low, rows_before(t, starts)
@@ -130,5 +132,6 @@ LSTM = Cell(
     forward=_forward,
     backward=_backward,
     reads_states=True,
+    takes_panels=True,
     initial_bias={"f": 1.0},
 )

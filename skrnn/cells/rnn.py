@@ -32,7 +32,7 @@ import numpy as np
 
 from skrnn._gemm import add_product
 from skrnn._jit import jit
-from skrnn._math import logistic, tanh
+from skrnn._math import logistic, tanh, use_widest_vectors
 from skrnn._views import flat, rows
 from skrnn.cells.base import (
     Cell,
@@ -47,6 +47,7 @@ from skrnn.cells.base import (
 @jit
 def _forward_tanh(first, last, starts, mask, W_h, b_h, gates, inner, operands, states):
     n = starts[1]
+    use_widest_vectors()
     for t in range(first, last):
         low, high = starts[t], starts[t + 1]
         read_state(t, starts, mask, states, operands[0])
@@ -60,6 +61,7 @@ def _forward_tanh(first, last, starts, mask, W_h, b_h, gates, inner, operands, s
 @jit
 def _forward_relu(first, last, starts, mask, W_h, b_h, gates, inner, operands, states):
     n, zero = starts[1], gates.dtype.type(0)
+    use_widest_vectors()
     for t in range(first, last):
         low, high = starts[t], starts[t + 1]
         read_state(t, starts, mask, states, operands[0])
@@ -74,6 +76,7 @@ def _forward_relu(first, last, starts, mask, W_h, b_h, gates, inner, operands, s
 @jit
 def _forward_logistic(first, last, starts, mask, W_h, b_h, gates, inner, operands, states):
     n = starts[1]
+    use_widest_vectors()
     for t in range(first, last):
         low, high = starts[t], starts[t + 1]
         read_state(t, starts, mask, states, operands[0])
@@ -100,6 +103,7 @@ def _backward_tanh(
 ):
     one = gates.dtype.type(1)
     d_operand = np.empty_like(d_state[0])
+    use_widest_vectors()
     for t in range(last - 1, first - 1, -1):
         low, high = starts[t], starts[t + 1]
         h = flat(gates[0], low, high)
@@ -116,6 +120,7 @@ def _backward_relu(
 ):
     zero = gates.dtype.type(0)
     d_operand = np.empty_like(d_state[0])
+    use_widest_vectors()
     for t in range(last - 1, first - 1, -1):
         low, high = starts[t], starts[t + 1]
         h = flat(gates[0], low, high)
@@ -133,6 +138,7 @@ def _backward_logistic(
 ):
     one = gates.dtype.type(1)
     d_operand = np.empty_like(d_state[0])
+    use_widest_vectors()
     for t in range(last - 1, first - 1, -1):
         low, high = starts[t], starts[t + 1]
         h = flat(gates[0], low, high)
@@ -144,7 +150,14 @@ def _backward_logistic(
 
 
 def _elman(forward, backward):
-    return Cell("rnn", gates=("h",), forward=forward, backward=backward, reads_states=True)
+    return Cell(
+        "rnn",
+        gates=("h",),
+        forward=forward,
+        backward=backward,
+        reads_states=True,
+        takes_panels=True,
+    )
 
 
 RNN_TANH = _elman(_forward_tanh, _backward_tanh)

@@ -1,0 +1,66 @@
+"""Calls on plain threads: all made once, in order of results, and none left running."""
+
+import threading
+import time
+
+import pytest
+
+from skrnn.threads import Threads
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, 3])
+@pytest.mark.parametrize("n_calls", [0, 1, 2, 7])
+def test_results_are_in_order(n_jobs, n_calls):
+    made = []
+
+    def call(i, word):
+        made.append(i)
+        time.sleep(0.002 * (i % 3))
+        return f"{word}{i}"
+
+    with Threads(n_jobs) as threads:
+        assert threads.map(call, range(n_calls), "abcdefg") == [
+            f"{word}{i}" for i, word in zip(range(n_calls), "abcdefg", strict=False)
+        ]
+    assert sorted(made) == list(range(n_calls))
+
+
+def test_calls_run_beside_each_other():
+    together = threading.Barrier(2, timeout=30)
+    with Threads(2) as threads:
+        assert sorted(threads.map(lambda _: together.wait(), range(2))) == [0, 1]
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_an_exception_is_raised_when_nothing_runs_any_more(failing):
+    together, running = threading.Barrier(2, timeout=30), [0]
+
+    def call(i):
+        if i > 1:
+            raise AssertionError("no call begins after one has failed")
+        together.wait()
+        if i == failing:
+            raise ValueError("no luck")
+        running[0] += 1
+        time.sleep(0.05)
+        running[0] -= 1
+
+    with Threads(2) as threads, pytest.raises(ValueError, match="no luck"):
+        try:
+            threads.map(call, range(2))
+        finally:
+            assert running == [0]
+    with Threads(1) as threads, pytest.raises(AssertionError):
+        threads.map(call, [2, 3])
+
+
+def test_short_calls_do_not_wait_for_another_thread():
+    """While the only other thread is busy, the caller does everything."""
+    leave = threading.Event()
+    with Threads(2) as threads:
+        threads._started().submit(leave.wait, 30)
+        caller = threading.current_thread()
+        try:
+            assert threads.map(lambda _: threading.current_thread(), range(3)) == [caller] * 3
+        finally:
+            leave.set()
