@@ -180,12 +180,14 @@ class Layer:
             The matrices.
         """
         matrices = getattr(weights, which)
-        n_gates, n_rows, n_columns = matrices.shape
-        turned = workspace.take(
-            (self.name, "transposed", which), (n_gates, n_columns, n_rows), matrices.dtype
-        )
+        turned = self._place_of_transposed(matrices, workspace, which)
         np.copyto(turned, matrices.transpose(0, 2, 1))
         return turned
+
+    def _place_of_transposed(self, matrices, workspace, which):
+        n_gates, n_rows, n_columns = matrices.shape
+        key = (self.name, "transposed", which)
+        return workspace.take(key, (n_gates, n_columns, n_rows), matrices.dtype)
 
     def _buffers(self, shape, workspace, dtype, mask):
         n, n_rows, H = shape.n_sequences, shape.n_rows, self.n_units
@@ -281,6 +283,63 @@ class Layer:
             buffers.gates, buffers.inner, buffers.operands, buffers.states,
         )  # fmt: skip
         return Kept(x, mask, buffers), [(_project, project), (self.cell.forward, forward)]
+
+    def prepare_back(self, weights, kept, shape, workspace, gradient):
+        """Return what goes back through a batch, again and again, as `prepare` does forward.
+
+        Parameters
+        ----------
+        weights : LayerWeights
+            The weights.
+        kept : Kept
+            What `prepare` returned; ``kept.buffers.d_output`` is for the gradient of the outputs.
+        shape : Shape
+            Lengths and rows of the batch.
+        workspace : Workspace
+            The one given to `prepare`.
+        gradient : LayerWeights
+            Views of the flat gradient, to which that of the weights is added.
+
+        Returns
+        -------
+        first, calls : list of (callable, tuple)
+            Functions with their arguments: what depends on the weights alone, and the rest.
+        """
+        buffers = kept.buffers
+        turned = self._place_of_transposed(weights.W_h, workspace, "W_h")
+        first = [
+            (np.copyto, (turned, weights.W_h.transpose(0, 2, 1))),
+            (buffers.d_state.fill, (0,)),
+        ]
+        back = (
+            0, shape.n_steps, shape.starts, kept.mask, turned, buffers.gates, buffers.inner,
+            buffers.operands, buffers.states, buffers.d_output, buffers.d_state,
+        )  # fmt: skip
+        gates = [
+            (_add_gate_gradient, self._gate_arguments(kept, gate, gradient))
+            for gate in range(len(self.cell.gates))
+        ]
+        return first, [(self.cell.backward, back), *gates]
+
+    def prepare_down(self, weights, kept, workspace):
+        """Return where the gradient of the input will be, and the calls that form it.
+
+        Parameters
+        ----------
+        weights, kept, workspace
+            As for `prepare_back`.
+
+        Returns
+        -------
+        d_x : ndarray of shape (R, n_inputs)
+            The place.
+        first, calls : list of (callable, tuple)
+            As those of `prepare_back`.
+        """
+        turned = self._place_of_transposed(weights.W_x, workspace, "W_x")
+        d_x = workspace.take((self.name, "d_x"), kept.x.shape, kept.x.dtype)
+        first = [(np.copyto, (turned, weights.W_x.transpose(0, 2, 1)))]
+        return d_x, first, [(_input_gradient, (kept.buffers.gates, turned, d_x))]
 
     def project(self, weights, x):
         """Return the input's share of every gate.
@@ -396,6 +455,10 @@ class Layer:
         gradient : LayerWeights
             Views of the flat gradient.
         """
+        _add_gate_gradient(*self._gate_arguments(kept, gate, gradient))
+
+    def _gate_arguments(self, kept, gate, gradient):
+        """Return what the kernel of a gate's weight gradients takes."""
         cell, buffers = self.cell, kept.buffers
         name = cell.gates[gate]
         operand, is_added = buffers.operands[0], name not in cell.inner_gates
@@ -404,7 +467,7 @@ class Layer:
             d_recurrent = buffers.inner[cell.inner_gates.index(name)]
         if name in cell.own_operands:
             operand = buffers.operands[1 + cell.own_operands.index(name)]
-        _add_gate_gradient(
-            kept.x, operand, d_gate, d_recurrent, is_added,
+        return (
+            kept.x, operand, d_gate, d_recurrent, int(is_added),
             gradient.W_x[gate], gradient.W_h[gate], gradient.b_x[gate], gradient.b_h[gate],
         )  # fmt: skip
