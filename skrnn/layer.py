@@ -13,7 +13,7 @@ import numpy as np
 
 from skrnn import bptt
 from skrnn._gemm import add_product, add_transposed_product
-from skrnn._jit import jit
+from skrnn._jit import jit, kernel_part
 from skrnn._views import flat
 from skrnn.cells import clear
 from skrnn.params import chrono_bias, glorot_uniform, orthogonal
@@ -38,7 +38,7 @@ def _input_gradient(gates, W_x, d_x):
         add_product(gates[g], W_x[g], d_x)
 
 
-@jit
+@kernel_part
 def add_column_sums(values, sums):
     """Add the sum of each column, from the last row to the first.
 
@@ -66,7 +66,8 @@ def _add_gate_gradient(x, operand, d_gate, d_recurrent, is_added, d_W_x, d_W_h, 
     add_column_sums(d_gate, d_b_x)
     if is_added:
         # Both biases are added to the gate and never had another gradient.
-        d_b_h[:] = d_b_x
+        for k in range(d_b_h.size):  # an assignment of slices would compile its error messages
+            d_b_h[k] = d_b_x[k]
     else:
         add_column_sums(d_recurrent, d_b_h)
 

@@ -7,7 +7,7 @@ from math import sqrt
 import numpy as np
 
 from skrnn import bptt, checkpointing, inference
-from skrnn._jit import jit
+from skrnn._jit import jit, kernel_part
 from skrnn._subnormals import begin, end
 from skrnn.batching import PackedBatch, even_batches, longest_first
 from skrnn.embedding import SparseGradient
@@ -27,6 +27,11 @@ STRETCH_ROWS = 2048
 ALONE = Threads(1)
 
 
+@kernel_part
+def _square(value):
+    return np.float64(value) * np.float64(value)
+
+
 @jit
 def squared_norm(values):
     """Return the sum of squares in float64, always added in the same order.
@@ -36,12 +41,12 @@ def squared_norm(values):
     a = b = c = d = 0.0
     quarter = values.size // 4
     for k in range(quarter):
-        a += np.float64(values[k]) ** 2
-        b += np.float64(values[k + quarter]) ** 2
-        c += np.float64(values[k + 2 * quarter]) ** 2
-        d += np.float64(values[k + 3 * quarter]) ** 2
+        a += _square(values[k])
+        b += _square(values[k + quarter])
+        c += _square(values[k + 2 * quarter])
+        d += _square(values[k + 3 * quarter])
     for k in range(4 * quarter, values.size):
-        a += np.float64(values[k]) ** 2
+        a += _square(values[k])
     return (a + b) + (c + d)
 
 
