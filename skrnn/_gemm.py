@@ -16,7 +16,7 @@ import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
 
-from skrnn._jit import JIT_DISABLED, jit
+from skrnn._jit import JIT_DISABLED, jit, kernel_part
 from skrnn._shared import SharedFunction
 from skrnn._tiles import SHORT, TALL, THIN, VECTOR_BYTES, WIDE, make_tile
 
@@ -52,7 +52,7 @@ def address_of(typingctx, array):
     return types.intp(array), codegen
 
 
-@jit
+@kernel_part
 def _count_short_tiles(rows):
     """Choose how many short tiles leave the tall ones with the fewest rows to waste."""
     if rows <= SHORT:
@@ -66,24 +66,24 @@ def _count_short_tiles(rows):
     return best
 
 
-@jit
+@kernel_part
 def _whole_panel(zero, a, a_row, a_step, b, b_step, c, c_row, rows, depth):
     """Run the tiles of a panel of two whole vectors of columns."""
     tall_rows = rows - SHORT * _count_short_tiles(rows)
     i = 0
     while i < tall_rows:
-        height = min(TALL, rows - i)
+        height = rows - i
         _tall(zero, a + i * a_row, a_row, a_step, b, b_step, c + i * c_row, c_row, height, depth, 0)
         i += TALL
     while i < rows:
-        height = min(SHORT, rows - i)
+        height = rows - i
         _short(
             zero, a + i * a_row, a_row, a_step, b, b_step, c + i * c_row, c_row, height, depth, 0
         )
         i += SHORT
 
 
-@jit
+@kernel_part
 def _whole_row(zero, lanes, size, columns, a, a_step, b, b_step, c, depth):
     """Run the tiles of a single row, wide ones first: two sums would wait for each other."""
     j, width = 0, WIDE * lanes
@@ -95,37 +95,37 @@ def _whole_row(zero, lanes, size, columns, a, a_step, b, b_step, c, depth):
         j += 2 * lanes
 
 
-@jit
+@kernel_part
 def _tail_panel(zero, kept, a, a_row, a_step, b, b_step, c, c_row, rows, depth):
     """Run the tiles of the last two vectors of columns, of which the first `kept` are done."""
     if rows == 1:
         _single_tail(zero, a, a_row, a_step, b, b_step, c, c_row, 1, depth, kept)
         return
     for i in range(0, rows, TALL):
-        height, a_tile, c_tile = min(TALL, rows - i), a + i * a_row, c + i * c_row
+        height, a_tile, c_tile = rows - i, a + i * a_row, c + i * c_row
         _tall_tail(zero, a_tile, a_row, a_step, b, b_step, c_tile, c_row, height, depth, kept)
 
 
-@jit
+@kernel_part
 def _thin_panel(zero, kept, a, a_row, a_step, b, b_step, c, c_row, rows, depth):
     """Run the tiles of the last vector of columns, of which the first `kept` are done."""
     if rows == 1:
         _single_thin(zero, a, a_row, a_step, b, b_step, c, c_row, 1, depth, kept)
         return
     for i in range(0, rows, THIN):
-        height, a_tile, c_tile = min(THIN, rows - i), a + i * a_row, c + i * c_row
+        height, a_tile, c_tile = rows - i, a + i * a_row, c + i * c_row
         _thin_tail(zero, a_tile, a_row, a_step, b, b_step, c_tile, c_row, height, depth, kept)
 
 
-@jit
+@kernel_part
 def _narrow_panel(zero, columns, a, a_row, a_step, b, b_step, c, c_row, rows, depth):
     """Run the tiles of a product with fewer columns than a vector."""
     for i in range(0, rows, THIN):
-        height, a_tile, c_tile = min(THIN, rows - i), a + i * a_row, c + i * c_row
+        height, a_tile, c_tile = rows - i, a + i * a_row, c + i * c_row
         _narrow(zero, a_tile, a_row, a_step, b, b_step, c_tile, c_row, height, depth, columns)
 
 
-@jit
+@kernel_part
 def _last_columns(
     zero, lanes, size, done, rest, a, a_row, a_step, b, b_step, c, c_row, rows, depth
 ):
@@ -146,13 +146,13 @@ def _last_columns(
         _narrow_panel(zero, rest, a, a_row, a_step, b, b_step, c, c_row, rows, depth)
 
 
-@jit
+@kernel_part
 def _product(zero, size, deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns):
     """Add a product given by addresses and strides in bytes, panel by panel."""
     lanes = VECTOR_BYTES // size
     whole = columns - columns % (2 * lanes)
     for k in range(0, depth, deepest):
-        block = min(deepest, depth - k)
+        block = deepest if k + deepest <= depth else depth - k
         a_block, b_block = a + k * a_step, b + k * b_step
         if rows == 1:
             _whole_row(zero, lanes, size, whole, a_block, a_step, b_block, b_step, c, block)
@@ -240,14 +240,14 @@ def _add_product(A, B, C):
         )
 
 
-@jit
+@kernel_part
 def _copy_rows(source, first, count, target):
     for i in range(count):
         for j in range(source.shape[1]):
             target[i, j] = source[first + i, j]
 
 
-@jit
+@kernel_part
 def _add_crowded_transposed_product(A, B, C):
     """Add ``A.T @ B`` from copies of some rows at a time that lie a cache line further apart."""
     size, more = C.itemsize, CACHE_LINE // C.itemsize
@@ -269,7 +269,8 @@ def _add_crowded_transposed_product(A, B, C):
 
 @jit
 def _add_transposed_product(A, B, C):
-    if min(A.strides[0] % CROWDED, B.strides[0] % CROWDED) == 0 and min(C.shape) >= LARGE:
+    is_crowded = A.strides[0] % CROWDED == 0 and B.strides[0] % CROWDED == 0
+    if is_crowded and C.shape[0] >= LARGE and C.shape[1] >= LARGE:
         _add_crowded_transposed_product(A, B, C)
     elif C.size > 0:
         last = A.shape[0] - 1
