@@ -140,9 +140,10 @@ class _Table:
 
     def run(self):
         done = _run_rows(self._rows)
-        # From the first on that failed, from Python, which raises what it raises.
-        for function, arguments in self._calls[done:]:
-            function(*arguments)
+        if done < len(self._calls):
+            # From the first on that failed, from Python, which raises what it raises.
+            for function, arguments in self._calls[done:]:
+                function(*arguments)
 
 
 class CallList:

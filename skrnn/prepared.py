@@ -56,7 +56,7 @@ class PreparedRun(Packed):
         self.shape = equal_lengths(n_sequences, n_steps)[1]
         self.starts, self.lengths = self.shape.starts, self.shape.lengths
         self.initial, self.final, self._listed, layers = [], [], [], []
-        self._head, self._head_weights, self._reading = network.head, weights.head, None
+        self._head, self._weights = network.head, weights.head
         self._workspace = workspace = Workspace() if workspace is None else workspace
         steps = workspace.take("x", (self.shape.n_rows, network.n_channels), weights.head[0].dtype)
         # Ids are looked up already here, to see where the vectors will be.
@@ -72,7 +72,7 @@ class PreparedRun(Packed):
                     for d, layer in enumerate(directions)
                 ]
             )
-        self._calls = CallList(self._listed)
+        self._calls, self._whole = CallList(self._listed), None
         self._lines = steps.reshape(-1), steps.reshape(n_steps, n_sequences, -1)
         self.trace = Trace(self, NO_DROPOUT, layers, None, None, None, steps)
 
@@ -132,9 +132,30 @@ class PreparedRun(Packed):
         before : sequence of ndarray of shape (S, n, H) or None, default=None
             States before the first step; None is zero.
         """
+        self._begin(before)
+        self._calls.run()
+
+    def _begin(self, before):
         for i, states in enumerate(self.initial):
             states[...] = 0 if before is None else before[i]
-        self._calls.run()
+
+    def advance_and_read(self, before=None):
+        """Run all layers and the head.
+
+        Parameters
+        ----------
+        before : sequence of ndarray of shape (S, n, H) or None, default=None
+            States before the first step; None is zero.
+
+        Returns
+        -------
+        raw : ndarray of shape (n, n_outputs)
+            The raw outputs; overwritten by the next run.
+        """
+        self.prepare_reading()
+        self._begin(before)
+        self._whole.run()
+        return self.trace.raw
 
     @property
     def outputs(self):
@@ -143,33 +164,32 @@ class PreparedRun(Packed):
 
     def read_out(self, features):
         """Return the raw outputs for what the head reads; overwritten by the next run."""
-        return self._head.raw(self._head_weights, features, self._workspace)
+        return self._head.raw(self._weights, features, self._workspace)
 
     def read_pooled(self, pooled, what):
         """Return something that the head makes of what was pooled already."""
         layers, raw = self.trace.layers, self.read_out(pooled)
         trace = Trace(self, NO_DROPOUT, layers, pooled, pooled, raw, self.trace.steps)
-        return self._head.reading(self._head_weights, trace, what).copy()
+        return self._head.reading(self._weights, trace, what).copy()
 
     def prepare_reading(self):
-        """Find where `trace` will have what the head reads and what it gives."""
+        """Find, once, where `trace` will have what the head reads and what it gives."""
+        if self._whole is not None:
+            return
         trace = self.trace
-        prepared = self._head.prepare(self._head_weights, trace.layers[-1], self, self._workspace)
+        prepared = self._head.prepare(self._weights, trace.layers[-1], self, self._workspace)
         trace.features, trace.raw, trace.reached, calls = prepared
-        trace.pooled, self._reading = trace.features, CallList(calls)
+        trace.pooled, self._whole = trace.features, CallList([*self._listed, *calls])
 
-    def read(self, what):
-        """Return something that the head makes of the outputs; overwritten by the next run.
+    def reading(self, what):
+        """Return something that the head makes of the last run; overwritten by the next.
 
         Parameters
         ----------
         what : str
             What the network's head gives, such as ``"raw"`` or ``"features"``.
         """
-        if self._reading is None:
-            self.prepare_reading()
-        self._reading.run()
-        return self._head.reading(self._head_weights, self.trace, what)
+        return self._head.reading(self._weights, self.trace, what)
 
 
 def _numbers_a_step(network):
@@ -240,8 +260,8 @@ def run_short(network, params, X, what, finish):
     try:
         if not run.load(X):
             return None
-        run.advance()
-        values = run.read(what).copy()
+        run.advance_and_read()
+        values = run.reading(what).copy()
         return finish(values) if line_is_finite(values.reshape(-1)) else None
     finally:
         end(flags)

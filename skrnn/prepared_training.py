@@ -95,8 +95,7 @@ class PreparedGradient:
         """
         run = self._run
         sequences.pack(positions, run.starts, run.trace.steps)
-        run.advance()
-        run.read("raw")
+        run.advance_and_read()
         value = self._network.head.value_and_gradient(
             loss, self._weights.head, run.trace, target, weight, self._d_raw
         )
