@@ -16,7 +16,7 @@ import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
 
-from skrnn._jit import JIT_DISABLED, jit
+from skrnn._jit import JIT_DISABLED, jit, kernel_part
 from skrnn._shared import SharedFunction
 from skrnn._tiles import CACHE_LINE, SHORT, TALL, THIN, VECTOR_BYTES, WIDE, make_tile
 
@@ -51,7 +51,7 @@ def address_of(typingctx, array):
     return types.intp(array), codegen
 
 
-@jit
+@kernel_part
 def _count_short_tiles(rows):
     """Choose how many short tiles leave the tall ones with the fewest rows to waste."""
     if rows <= SHORT:
@@ -65,20 +65,20 @@ def _count_short_tiles(rows):
     return best
 
 
-@jit
+@kernel_part
 def _whole_panel(zero, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth):
     """Run the tiles of a panel of two whole vectors of columns."""
     tall_rows = rows - SHORT * _count_short_tiles(rows)
     i = 0
     while i < tall_rows:
-        height = min(TALL, rows - i)
+        height = rows - i
         _tall(
             zero, a + i * a_row, a_row, a_step, b, b_step, s + i * s_row, s_row,
             c + i * c_row, c_row, height, depth, 0,
         )  # fmt: skip
         i += TALL
     while i < rows:
-        height = min(SHORT, rows - i)
+        height = rows - i
         _short(
             zero, a + i * a_row, a_row, a_step, b, b_step, s + i * s_row, s_row,
             c + i * c_row, c_row, height, depth, 0,
@@ -86,7 +86,7 @@ def _whole_panel(zero, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, de
         i += SHORT
 
 
-@jit
+@kernel_part
 def _whole_row(zero, lanes, size, columns, a, a_step, b, b_step, s, c, depth):
     """Run the tiles of a single row, wide ones first: two sums would wait for each other."""
     j, width = 0, WIDE * lanes
@@ -100,7 +100,7 @@ def _whole_row(zero, lanes, size, columns, a, a_step, b, b_step, s, c, depth):
         j += 2 * lanes
 
 
-@jit
+@kernel_part
 def _tail_panel(zero, kept, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth):
     """Run the tiles of the last two vectors of columns, of which the first `kept` are done."""
     if rows == 1:
@@ -109,11 +109,11 @@ def _tail_panel(zero, kept, a, a_row, a_step, b, b_step, s, s_row, c, c_row, row
     for i in range(0, rows, TALL):
         _tall_tail(
             zero, a + i * a_row, a_row, a_step, b, b_step, s + i * s_row, s_row,
-            c + i * c_row, c_row, min(TALL, rows - i), depth, kept,
+            c + i * c_row, c_row, rows - i, depth, kept,
         )  # fmt: skip
 
 
-@jit
+@kernel_part
 def _thin_panel(zero, kept, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth):
     """Run the tiles of the last vector of columns, of which the first `kept` are done."""
     if rows == 1:
@@ -122,21 +122,21 @@ def _thin_panel(zero, kept, a, a_row, a_step, b, b_step, s, s_row, c, c_row, row
     for i in range(0, rows, THIN):
         _thin_tail(
             zero, a + i * a_row, a_row, a_step, b, b_step, s + i * s_row, s_row,
-            c + i * c_row, c_row, min(THIN, rows - i), depth, kept,
+            c + i * c_row, c_row, rows - i, depth, kept,
         )  # fmt: skip
 
 
-@jit
+@kernel_part
 def _narrow_panel(zero, columns, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth):
     """Run the tiles of a product with fewer columns than a vector."""
     for i in range(0, rows, THIN):
         _narrow(
             zero, a + i * a_row, a_row, a_step, b, b_step, s + i * s_row, s_row,
-            c + i * c_row, c_row, min(THIN, rows - i), depth, columns,
+            c + i * c_row, c_row, rows - i, depth, columns,
         )  # fmt: skip
 
 
-@jit
+@kernel_part
 def _few_columns(
     zero, lanes, size, columns, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth
 ):
@@ -151,7 +151,7 @@ def _few_columns(
         )
 
 
-@jit
+@kernel_part
 def _last_columns(
     zero, lanes, size, rest, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth
 ):
@@ -167,7 +167,7 @@ def _last_columns(
     )
 
 
-@jit
+@kernel_part
 def _add_block(
     zero, size, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows, depth, columns
 ):
@@ -199,7 +199,7 @@ def _add_block(
         )  # fmt: skip
 
 
-@jit
+@kernel_part
 def _product(
     zero, size, deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows, depth,
     columns,
@@ -210,7 +210,7 @@ def _product(
             s, s_row = c, c_row
         _add_block(
             zero, size, a + k * a_step, a_row, a_step, b + k * b_step, b_step, b_panel, s, s_row,
-            c, c_row, rows, min(deepest, depth - k), columns,
+            c, c_row, rows, deepest if k + deepest <= depth else depth - k, columns,
         )  # fmt: skip
 
 
@@ -293,7 +293,7 @@ def _call_product(
     return types.void(zero, *[types.intp] * 14), codegen
 
 
-@jit
+@kernel_part
 def _run_product(A, B, s, s_row, C):
     if C.size > 0:
         in_panels = B.shape[1] != C.shape[1]
@@ -326,14 +326,14 @@ def _affine_product(A, B, row, C):
     _run_product(A, B, address_of(row), 0, C)
 
 
-@jit
+@kernel_part
 def _copy_rows(source, first, count, target):
     for i in range(count):
         for j in range(source.shape[1]):
             target[i, j] = source[first + i, j]
 
 
-@jit
+@kernel_part
 def _add_crowded_transposed_product(A, B, C):
     """Add ``A.T @ B`` from copies of some rows at a time that lie a cache line further apart."""
     size, more = C.itemsize, CACHE_LINE // C.itemsize

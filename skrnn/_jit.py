@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numba
+from numba.core.registry import CPUDispatcher
 
 _FLAGS = {
     "nogil": True,  # kernels run beside each other in plain Python threads
@@ -46,6 +47,40 @@ def jit(function):
         # No folder to keep machine code in: a read-only install without a home, or a function
         # typed at a prompt. It then compiles anew in each process.
         return numba.njit(**_FLAGS)(function)
+
+
+class _KernelPart(CPUDispatcher):
+    """A compiled function without an entry for Python, where the plain function runs instead."""
+
+    def __call__(self, *args):
+        return self.py_func(*args)
+
+
+def kernel_part(function):
+    """Compile a function that only kernels call.
+
+    What Python can call has a second function, which unpacks Python's arguments and takes as long
+    to compile as a short kernel does.
+
+    Parameters
+    ----------
+    function : callable
+        A module-level function of the subset of Python that Numba compiles.
+
+    Returns
+    -------
+    dispatcher : numba.core.dispatcher.Dispatcher
+        The compiled counterpart; called from Python it runs the function as it is. The plain
+        function where ``NUMBA_DISABLE_JIT=1`` is set.
+    """
+    flags = {**_FLAGS, "no_cpython_wrapper": True}
+    try:
+        part = numba.njit(cache=True, **flags)(function)
+    except RuntimeError:  # as above
+        part = numba.njit(**flags)(function)
+    if not JIT_DISABLED:
+        part.__class__ = _KernelPart
+    return part
 
 
 def compile_for_pointer(signature, function):

@@ -10,12 +10,155 @@ correctly rounded value.
 from __future__ import annotations
 
 import math
+from math import factorial
 
+from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from skrnn._jit import JIT_DISABLED, jit
+from skrnn._jit import JIT_DISABLED
 from skrnn._tiles import VECTOR_BYTES
+
+_LOG2_E = 1.4426950408889634
+# Exponentials overflow or are zero past these ends; a NaN is beyond neither.
+_ENDS = {32: (-104.0, 89.0), 64: (-746.0, 710.0)}
+# ln 2 in two parts: the first has trailing zeros, so that its products with small integers are
+# exact; the second is what is missing.
+_LN_2 = {
+    32: (0.693359375, -2.12194440054690583e-4),
+    64: (0.693145751953125, 1.42860682030941723212e-6),
+}
+# Adding and subtracting this rounds to the nearest integer, which it leaves in the low bits.
+_ROUND = {32: 12582912.0, 64: 6755399441055744.0}
+# Bits of the mantissa, and what is added to an exponent.
+_MANTISSA = {32: (23, 127), 64: (52, 1023)}
+# Degree of the Taylor series of exp - 1, below 0.1 ulp of exp for |r| <= ln(2) / 2.
+_DEGREE = {32: 7, 64: 13}
+
+
+class _Emitter:
+    """Emits the arithmetic of one function for one argument, float32 or float64.
+
+    Instructions are written one by one instead of being compiled from Python: a first fit would
+    spend as much time on these few lines as on a cell.
+    """
+
+    def __init__(self, builder, bits):
+        self._builder = builder
+        self.kind = ir.FloatType() if bits == 32 else ir.DoubleType()
+        self._integer = ir.IntType(bits)
+        self.bits = bits
+        self.shift = self.number(_ROUND[bits])
+        self.one = self.number(1.0)
+
+    def number(self, value):
+        return ir.Constant(self.kind, value)
+
+    def add(self, a, b):
+        return self._builder.fadd(a, b)
+
+    def subtract(self, a, b):
+        return self._builder.fsub(a, b)
+
+    def multiply(self, a, b):
+        return self._builder.fmul(a, b)
+
+    def divide(self, a, b):
+        return self._builder.fdiv(a, b)
+
+    def negate(self, a):
+        return self._builder.fneg(a)
+
+    def fused(self, a, b, c):
+        """Multiply a by b and add c, rounded once."""
+        return self._builder.fma(a, b, c)
+
+    def absolute(self, a):
+        function = self._builder.module.declare_intrinsic("llvm.fabs", [self.kind])
+        return self._builder.call(function, [a])
+
+    def choose(self, comparison, a, b, first, second):
+        """Return `first` where the comparison of a and b holds, else `second`: also for a NaN."""
+        return self._builder.select(self._builder.fcmp_ordered(comparison, a, b), first, second)
+
+    def power_of_two(self, shifted):
+        """Return ``2 ** n`` for an integer n of the normal range, given with the shift added."""
+        mantissa, bias = _MANTISSA[self.bits]
+        n = self._builder.bitcast(shifted, self._integer)
+        exponent = self._builder.add(n, self._integer(bias))
+        bits = self._builder.shl(exponent, self._integer(mantissa))
+        return self._builder.bitcast(bits, self.kind)
+
+    def expm1_of_rest(self, x, n):
+        """Return ``exp(x - n ln 2) - 1`` for the integer `n` nearest to ``x / ln 2``."""
+        high, low = _LN_2[self.bits]
+        r = self.fused(n, self.number(-high), x)
+        return self._expm1(self.fused(n, self.number(-low), r))
+
+    def _expm1(self, r):
+        """Return the Taylor series of exp - 1.
+
+        Powers are taken in pairs: half as many steps wait for each other.
+        """
+        square, degree = self.multiply(r, r), _DEGREE[self.bits]
+        series = self._pair(r, degree - 1)
+        for power in range(degree - 3, 1, -2):
+            series = self.fused(series, square, self._pair(r, power))
+        return self.fused(series, square, r)
+
+    def _pair(self, r, power):
+        """Emit the terms of `power` and the next, divided by r to that power."""
+        even, odd = self.number(1 / factorial(power)), self.number(1 / factorial(power + 1))
+        return self.fused(odd, r, even)
+
+
+def _emit_exp(emit, x):
+    low, high = map(emit.number, _ENDS[emit.bits])
+    bounded = emit.choose("<", x, low, low, emit.choose(">", x, high, high, x))
+    n = emit.subtract(emit.fused(bounded, emit.number(_LOG2_E), emit.shift), emit.shift)
+    p = emit.add(emit.expm1_of_rest(bounded, n), emit.one)
+    # Two factors, each a normal number, reach the subnormal results and the infinity.
+    half = emit.fused(n, emit.number(0.5), emit.shift)
+    rest = emit.subtract(n, emit.subtract(half, emit.shift))
+    p = emit.multiply(p, emit.power_of_two(half))
+    return emit.multiply(p, emit.power_of_two(emit.add(rest, emit.shift)))
+
+
+def _emit_logistic(emit, x):
+    lowest, size = emit.number(_ENDS[emit.bits][0]), emit.negate(emit.absolute(x))
+    bounded = emit.choose("<", size, lowest, lowest, size)
+    shifted = emit.fused(bounded, emit.number(_LOG2_E), emit.shift)
+    p = emit.expm1_of_rest(bounded, emit.subtract(shifted, emit.shift))
+    # The exponential of a negative number: too large by 2 ** 64 it is a normal number throughout.
+    power = emit.power_of_two(emit.add(shifted, emit.number(64.0)))
+    e = emit.multiply(emit.multiply(emit.add(p, emit.one), power), emit.number(2.0**-64))
+    return emit.divide(emit.choose("<", x, emit.number(0.0), e, emit.one), emit.add(emit.one, e))
+
+
+def _emit_tanh(emit, x):
+    """Emit ``u / (u + 2)`` for u = exp(2 |x|) - 1, which keeps small arguments exact."""
+    limit, two, size = emit.number(20.0), emit.number(2.0), emit.absolute(x)
+    twice = emit.multiply(emit.choose(">", size, limit, limit, size), two)
+    shifted = emit.fused(twice, emit.number(_LOG2_E), emit.shift)
+    power = emit.power_of_two(shifted)
+    p = emit.expm1_of_rest(twice, emit.subtract(shifted, emit.shift))
+    u = emit.fused(p, power, emit.subtract(power, emit.one))
+    result = emit.divide(u, emit.add(u, two))
+    return emit.choose("<", x, emit.number(0.0), emit.negate(result), result)
+
+
+def _make_function(emit_result):
+    @intrinsic
+    def function(typingctx, x):  # numpydoc ignore
+        def codegen(context, builder, signature, args):
+            return emit_result(_Emitter(builder, signature.args[0].bitwidth), args[0])
+
+        return x(x), codegen
+
+    return function
+
+
+_exp, _logistic, _tanh = map(_make_function, (_emit_exp, _emit_logistic, _emit_tanh))
 
 
 @intrinsic
@@ -27,162 +170,6 @@ def _use_widest_vectors(typingctx):
         return context.get_dummy_value()
 
     return types.void(), codegen
-
-
-@intrinsic
-def _fused(typingctx, a, b, c):
-    def codegen(context, builder, signature, args):
-        return builder.fma(*args)
-
-    return a(a, a, a), codegen
-
-
-@intrinsic
-def _typed(typingctx, like, value):
-    """Return a number in the type of `like`."""
-
-    def codegen(context, builder, signature, args):
-        return context.cast(builder, args[1], signature.args[1], signature.args[0])
-
-    return like(like, value), codegen
-
-
-@intrinsic
-def _power_of_two(typingctx, shifted):
-    """Return ``2 ** n`` for an integer n of the normal range, given as n plus the rounding shift.
-
-    The shift leaves n in the low bits of the float, from where it moves to the exponent.
-    """
-    bits, mantissa, bias = (32, 23, 127) if shifted.bitwidth == 32 else (64, 52, 1023)
-
-    def codegen(context, builder, signature, args):
-        integer = context.get_value_type(types.Integer.from_bitwidth(bits))
-        exponent = builder.add(builder.bitcast(args[0], integer), integer(bias))
-        return builder.bitcast(builder.shl(exponent, integer(mantissa)), args[0].type)
-
-    return shifted(shifted), codegen
-
-
-@intrinsic
-def _times_power_of_two(typingctx, x, shifted):
-    """Return ``x 2 ** n`` for an integer n as above, if x and the result are normal numbers."""
-    bits, mantissa = (32, 23) if shifted.bitwidth == 32 else (64, 52)
-
-    def codegen(context, builder, signature, args):
-        integer = context.get_value_type(types.Integer.from_bitwidth(bits))
-        exponent = builder.shl(builder.bitcast(args[1], integer), integer(mantissa))
-        product = builder.add(builder.bitcast(args[0], integer), exponent)
-        return builder.bitcast(product, args[0].type)
-
-    return x(x, shifted), codegen
-
-
-@intrinsic
-def _is_single(typingctx, x):
-    """Tell at compile time whether a number is a float32."""
-    single = x.bitwidth == 32
-
-    def codegen(context, builder, signature, args):
-        return context.get_constant(types.boolean, single)
-
-    return types.boolean(x), codegen
-
-
-_LOG2_E = 1.4426950408889634
-# ln 2 in two parts: the first has trailing zeros, so that its products with small integers are
-# exact; the second is what is missing.
-_LN2_HIGH_SINGLE, _LN2_LOW_SINGLE = 0.693359375, -2.12194440054690583e-4
-_LN2_HIGH_DOUBLE, _LN2_LOW_DOUBLE = 0.693145751953125, 1.42860682030941723212e-6
-# Adding and subtracting this rounds to the nearest integer.
-_ROUND_SINGLE, _ROUND_DOUBLE = 12582912.0, 6755399441055744.0
-
-
-@jit
-def _pair(r, even, odd):
-    return _fused(_typed(r, odd), r, _typed(r, even))
-
-
-@jit
-def _expm1_single(r):
-    """Taylor series of exp - 1 to degree 7: below 0.1 ulp of exp for ``|r| <= ln(2) / 2``.
-
-    Powers are taken in pairs, here and in double precision: half as many steps wait for each other.
-    """
-    square = r * r
-    p = _fused(_pair(r, 1 / 720, 1 / 5040), square, _pair(r, 1 / 24, 1 / 120))
-    p = _fused(p, square, _pair(r, 0.5, 1 / 6))
-    return _fused(p, square, r)
-
-
-@jit
-def _expm1_double(r):
-    """Taylor series of exp - 1 to degree 13: below 0.1 ulp of exp for ``|r| <= ln(2) / 2``."""
-    square = r * r
-    p = _pair(r, 1 / 479001600, 1 / 6227020800)
-    p = _fused(p, square, _pair(r, 1 / 3628800, 1 / 39916800))
-    p = _fused(p, square, _pair(r, 1 / 40320, 1 / 362880))
-    p = _fused(p, square, _pair(r, 1 / 720, 1 / 5040))
-    p = _fused(p, square, _pair(r, 1 / 24, 1 / 120))
-    p = _fused(p, square, _pair(r, 0.5, 1 / 6))
-    return _fused(p, square, r)
-
-
-@jit
-def _shift(like):
-    return _typed(like, _ROUND_SINGLE) if _is_single(like) else _typed(like, _ROUND_DOUBLE)
-
-
-@jit
-def _expm1_of_rest(x, n):
-    """Return ``exp(x - n ln 2) - 1`` for the integer `n` nearest to ``x / ln 2``."""
-    if _is_single(x):
-        r = _fused(n, _typed(x, -_LN2_HIGH_SINGLE), x)
-        return _expm1_single(_fused(n, _typed(x, -_LN2_LOW_SINGLE), r))
-    r = _fused(n, _typed(x, -_LN2_HIGH_DOUBLE), x)
-    return _expm1_double(_fused(n, _typed(x, -_LN2_LOW_DOUBLE), r))
-
-
-@jit
-def _exp(x):
-    # Past these ends the result is an exact zero or infinity; a NaN passes both tests.
-    if _is_single(x):
-        low, high = _typed(x, -104.0), _typed(x, 89.0)
-    else:
-        low, high = _typed(x, -746.0), _typed(x, 710.0)
-    bounded = low if x < low else (high if x > high else x)
-    shift = _shift(x)
-    n = _fused(bounded, _typed(x, _LOG2_E), shift) - shift
-    p = _expm1_of_rest(bounded, n) + _typed(x, 1.0)
-    # Two factors, each a normal number, reach the subnormal results and the infinity.
-    half = _fused(n, _typed(x, 0.5), shift)
-    rest = n - (half - shift)
-    return p * _power_of_two(half) * _power_of_two(rest + shift)
-
-
-@jit
-def _logistic(x):
-    one, shift = _typed(x, 1.0), _shift(x)
-    lowest = _typed(x, -104.0) if _is_single(x) else _typed(x, -746.0)
-    size = -abs(x)
-    bounded = lowest if size < lowest else size
-    shifted = _fused(bounded, _typed(x, _LOG2_E), shift)
-    p = _expm1_of_rest(bounded, shifted - shift) + one
-    # The exponential of a negative number: too large by 2 ** 64 it is a normal number throughout.
-    e = _times_power_of_two(p, shifted + _typed(x, 64.0)) * _typed(x, 2.0**-64)
-    return (e if x < _typed(x, 0.0) else one) / (one + e)
-
-
-@jit
-def _tanh(x):
-    """Return ``u / (u + 2)`` for u = exp(2 |x|) - 1, which keeps small arguments exact."""
-    limit, shift = _typed(x, 20.0), _shift(x)
-    size = abs(x)
-    twice = (limit if size > limit else size) * _typed(x, 2.0)
-    shifted = _fused(twice, _typed(x, _LOG2_E), shift)
-    power = _power_of_two(shifted)
-    u = _fused(_expm1_of_rest(twice, shifted - shift), power, power - _typed(x, 1.0))
-    result = u / (u + _typed(x, 2.0))
-    return -result if x < _typed(x, 0.0) else result
 
 
 def _use_widest_vectors_plain():

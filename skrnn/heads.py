@@ -208,24 +208,27 @@ class SequenceHead:
         -------
         features, raw : ndarray of shape (rows, ...)
             Where what is read and the raw outputs will be.
+        reached : list of ndarray of int64
+            For each direction, where what a gradient needs of the pooling will be.
         calls : list of (callable, tuple)
             Functions with their arguments, to be called in this order.
         """
         pool, n = POOLINGS[self.pooling].pool, batch.lengths.size
         features = workspace.take("features", (n, self.n_features), weights[0].dtype)
         raw = workspace.take("raw", (n, self.n_outputs), weights[0].dtype)
-        calls, first = [], 0
+        calls, reached, first = [], [], 0
         for d, direction in enumerate(kept):
             n_units = direction.output.shape[1]
             part = features
             if len(kept) > 1:
                 part = workspace.take(("pooled", d), (n, n_units), raw.dtype)
-            reached = workspace.take(("reached", d), part.shape, np.int64)
-            calls.append((pool, (direction.output, 0, batch.starts, batch.lengths, part, reached)))
+            reached.append(workspace.take(("reached", d), part.shape, np.int64))
+            where = 0, batch.starts, batch.lengths, part, reached[d]
+            calls.append((pool, (direction.output, *where)))
             if part is not features:
                 calls.append((np.copyto, (features[:, first : first + n_units], part)))
             first += n_units
-        return features, raw, [*calls, (_read_out, (features, *weights, raw))]
+        return features, raw, reached, [*calls, (_read_out, (features, *weights, raw))]
 
     def reading(self, weights, trace, what):
         """Return something of a batch, by the name of the trace's attribute.
@@ -295,6 +298,36 @@ class SequenceHead:
                 np.ascontiguousarray(d_features[:, part]),
                 kept.buffers.d_output,
             )
+
+    def prepare_back(self, weights, trace, d_raw, workspace, gradient):
+        """Return what brings gradients of the raw outputs back, again and again, without dropout.
+
+        Parameters
+        ----------
+        weights, trace, d_raw, workspace
+            As for `backward`, of a batch of one shape whose buffers stay where they are.
+        gradient : tuple of ndarray
+            Views of the flat gradient, to which that of the weights is added.
+
+        Returns
+        -------
+        first, calls : list of (callable, tuple)
+            Functions with their arguments: what depends on the weights alone, and the rest.
+        """
+        turned = workspace.take("W_hy", weights[0].shape[::-1], d_raw.dtype)
+        d_features = workspace.take("d_features", trace.features.shape, d_raw.dtype)
+        calls = [(_multiply_back, (d_raw, turned, d_features))]
+        spread, batch, n_directions = POOLINGS[self.pooling].spread, trace.batch, len(trace.reached)
+        for d, kept in enumerate(trace.layers[-1]):
+            part = d_features
+            if n_directions > 1:
+                n_units = kept.output.shape[1]
+                part = workspace.take(("d_pooled", d), kept.output[: len(part)].shape, part.dtype)
+                calls.append((np.copyto, (part, d_features[:, d * n_units : (d + 1) * n_units])))
+            where = 0, batch.starts, batch.lengths, trace.reached[d]
+            calls.append((spread, (*where, part, kept.buffers.d_output)))
+        calls.append((_add_head_gradient, (trace.features, d_raw, *gradient)))
+        return [(np.copyto, (turned, weights[0].T))], calls
 
     def add_weight_gradients(self, trace, d_raw, gradient):
         """Add the gradient of its weights, whose views are `gradient`."""

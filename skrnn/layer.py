@@ -13,7 +13,7 @@ import numpy as np
 
 from skrnn import bptt
 from skrnn._gemm import add_product, add_transposed_product, affine_product, in_panels
-from skrnn._jit import jit
+from skrnn._jit import jit, kernel_part
 from skrnn._views import flat
 from skrnn.cells import clear
 from skrnn.params import chrono_bias, glorot_uniform, orthogonal
@@ -41,7 +41,7 @@ def _input_gradient(gates, W_x, d_x):
         add_product(gates[g], W_x[g], d_x)
 
 
-@jit
+@kernel_part
 def add_column_sums(values, sums):
     """Add the sum of each column, from the last row to the first.
 
@@ -69,7 +69,8 @@ def _add_gate_gradient(x, operand, d_gate, d_recurrent, is_added, d_W_x, d_W_h, 
     add_column_sums(d_gate, d_b_x)
     if is_added:
         # Both biases are added to the gate and never had another gradient.
-        d_b_h[:] = d_b_x
+        for k in range(d_b_h.size):  # an assignment of slices would compile its error messages
+            d_b_h[k] = d_b_x[k]
     else:
         add_column_sums(d_recurrent, d_b_h)
 
@@ -318,6 +319,60 @@ class Layer:
         )  # fmt: skip
         return Kept(x, mask, buffers), [(_project, project), (self.cell.forward, forward)]
 
+    def prepare_back(self, weights, kept, shape, workspace, gradient):
+        """Return what goes back through a batch, again and again, as `prepare` does forward.
+
+        Parameters
+        ----------
+        weights : LayerWeights
+            The weights.
+        kept : Kept
+            What `prepare` returned; ``kept.buffers.d_output`` is for the gradient of the outputs.
+        shape : Shape
+            Lengths and rows of the batch.
+        workspace : Workspace
+            The one given to `prepare`.
+        gradient : LayerWeights
+            Views of the flat gradient, to which that of the weights is added.
+
+        Returns
+        -------
+        first, calls : list of (callable, tuple)
+            Functions with their arguments: what depends on the weights alone, and the rest.
+        """
+        buffers = kept.buffers
+        turned = self.transposed(weights, workspace)
+        first = [(self.transposed, (weights, workspace)), (buffers.d_state.fill, (0,))]
+        back = (
+            0, shape.n_steps, shape.starts, kept.mask, turned, buffers.gates, buffers.inner,
+            buffers.operands, buffers.states, buffers.d_output, buffers.d_state,
+        )  # fmt: skip
+        gates = [
+            (_add_gate_gradient, self._gate_arguments(kept, gate, gradient))
+            for gate in range(len(self.cell.gates))
+        ]
+        return first, [(self.cell.backward, back), *gates]
+
+    def prepare_down(self, weights, kept, workspace):
+        """Return where the gradient of the input will be, and the calls that form it.
+
+        Parameters
+        ----------
+        weights, kept, workspace
+            As for `prepare_back`.
+
+        Returns
+        -------
+        d_x : ndarray of shape (R, n_inputs)
+            The place.
+        first, calls : list of (callable, tuple)
+            As those of `prepare_back`.
+        """
+        turned = self.transposed(weights, workspace, "W_x")
+        d_x = workspace.take((self.name, "d_x"), kept.x.shape, kept.x.dtype)
+        first = [(self.transposed, (weights, workspace, "W_x"))]
+        return d_x, first, [(_input_gradient, (kept.buffers.gates, turned, d_x))]
+
     def project(self, weights, x):
         """Return the input's share of every gate.
 
@@ -432,6 +487,10 @@ class Layer:
         gradient : LayerWeights
             Views of the flat gradient.
         """
+        _add_gate_gradient(*self._gate_arguments(kept, gate, gradient))
+
+    def _gate_arguments(self, kept, gate, gradient):
+        """Return what the kernel of a gate's weight gradients takes."""
         cell, buffers = self.cell, kept.buffers
         name = cell.gates[gate]
         operand, is_added = buffers.operands[0], name not in cell.inner_gates
@@ -440,7 +499,7 @@ class Layer:
             d_recurrent = buffers.inner[cell.inner_gates.index(name)]
         if name in cell.own_operands:
             operand = buffers.operands[1 + cell.own_operands.index(name)]
-        _add_gate_gradient(
-            kept.x, operand, d_gate, d_recurrent, is_added,
+        return (
+            kept.x, operand, d_gate, d_recurrent, int(is_added),
             gradient.W_x[gate], gradient.W_h[gate], gradient.b_x[gate], gradient.b_h[gate],
         )  # fmt: skip

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from skrnn._jit import jit
+from skrnn._jit import jit, kernel_part
 from skrnn._math import exp, logistic
 from skrnn._views import flat
 
 
-@jit
+@kernel_part
 def _sum(values):
     """Add in four chains, where one would wait for itself: a vocabulary is long."""
     a = b = c = d = values.dtype.type(0)
@@ -32,7 +32,7 @@ def _sum(values):
     return (a + b) + (c + d)
 
 
-@jit
+@kernel_part
 def _write_powers(scores, powers):
     """Write exponentials relative to the highest score; return that score and their sum."""
     highest = scores[0]

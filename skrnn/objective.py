@@ -7,10 +7,13 @@ from math import sqrt
 import numpy as np
 
 from skrnn import bptt, checkpointing, inference
-from skrnn._jit import jit
+from skrnn._jit import jit, kernel_part
+from skrnn._subnormals import begin, end
 from skrnn.batching import PackedBatch, even_batches, longest_first
 from skrnn.embedding import SparseGradient
 from skrnn.network import NO_DROPOUT, DropoutMasks, NetworkWeights
+from skrnn.prepared_training import PreparedGradient
+from skrnn.sequences import Sequences
 from skrnn.solvers import gradient_parts
 from skrnn.threads import Threads
 from skrnn.workspace import Workspace, aligned_empty
@@ -24,6 +27,11 @@ STRETCH_ROWS = 2048
 ALONE = Threads(1)
 
 
+@kernel_part
+def _square(value):
+    return np.float64(value) * np.float64(value)
+
+
 @jit
 def squared_norm(values):
     """Return the sum of squares in float64, always added in the same order.
@@ -33,12 +41,12 @@ def squared_norm(values):
     a = b = c = d = 0.0
     quarter = values.size // 4
     for k in range(quarter):
-        a += np.float64(values[k]) ** 2
-        b += np.float64(values[k + quarter]) ** 2
-        c += np.float64(values[k + 2 * quarter]) ** 2
-        d += np.float64(values[k + 3 * quarter]) ** 2
+        a += _square(values[k])
+        b += _square(values[k + quarter])
+        c += _square(values[k + 2 * quarter])
+        d += _square(values[k + 3 * quarter])
     for k in range(4 * quarter, values.size):
-        a += np.float64(values[k]) ** 2
+        a += _square(values[k])
     return (a + b) + (c + d)
 
 
@@ -207,6 +215,10 @@ class Objective:
         self._may_cut = walk is bptt.full and network.n_directions == 1
         self._workspaces = []
         self._gradients = []
+        # Batches that are run by calls made ready once: those for the weights that came first.
+        self._prepared, self._prepared_for, self._scaled = {}, None, (None, None)
+        self._most_prepared = self._count_prepared()
+        self._most_alone = min(self._most_prepared, inference.piece_size(network))
 
     def __len__(self):
         return len(self.sequences)
@@ -236,6 +248,12 @@ class Objective:
             Its gradient, valid until the next call; sparse where the network has tables.
         """
         total_weight = self.mean_weight * indices.size
+        if self._prepared_for is None:
+            self._prepared_for = params
+        # A line search comes with another vector each time, for which nothing would be ready.
+        is_prepared = params is self._prepared_for
+        if is_prepared and indices.size <= self._most_alone:
+            return self._gradient_of_piece(params, indices, total_weight)
         masks = NO_DROPOUT
         if self.dropout is not None and rng is not None:
             masks = self.dropout.draw(self.network, indices.size, rng, params.dtype)
@@ -246,6 +264,8 @@ class Objective:
             threads = ALONE
 
         def run(piece, workspace, gradient):
+            if is_prepared and piece.size <= self._most_prepared:
+                return self._run_prepared(params, indices[piece], total_weight, workspace, gradient)
             batch = PackedBatch(sequences, positions[piece], lengths[piece])
             own = masks.take(piece)
             return self._run_piece(
@@ -296,6 +316,43 @@ class Objective:
             for piece in pieces
             for part in inference.cut(piece, max(1, most_rows // int(lengths[piece[0]])))
         ]
+
+    def _count_prepared(self):
+        """Return how many sequences :class:`PreparedGradient` may run at a time; 0 if it cannot."""
+        network, lengths = self.network, self.sequences.lengths
+        is_plain = network.inputs.tables is None and not network.head.each_step
+        at_once = self.dropout is None and self.walk is bptt.full and self.checkpoint_steps is None
+        if not (is_plain and at_once and isinstance(self.sequences, Sequences)):
+            return 0
+        return 2 * STRETCH_ROWS // int(lengths[0]) if (lengths == lengths[0]).all() else 0
+
+    def _gradient_of_piece(self, params, indices, total_weight):
+        """Return loss and gradient of a batch that is run at once in this thread."""
+        (workspace,) = self._workspaces_for([indices])
+        total = self._begin_gradient(0, params.dtype, self.sequences, indices)
+        flags = begin()
+        try:
+            loss = self._run_prepared(params, indices, total_weight, workspace, total)
+            loss += self._penalize(params, total.vector, total_weight)
+        finally:
+            end(flags)
+        return loss, total.result()
+
+    def _run_prepared(self, params, indices, total_weight, workspace, gradient):
+        """Return the loss of sequences of one length and add their gradient."""
+        # Workspaces and gradients live as long as the objective.
+        key = indices.size, id(workspace), id(gradient)
+        prepared = self._prepared.get(key)
+        if prepared is None:
+            n_steps = int(self.sequences.lengths_of(indices[:1])[0])
+            weights = self.network.bind(params)
+            prepared = self._prepared[key] = PreparedGradient(
+                self.network, weights, gradient.views, indices.size, n_steps, workspace
+            )
+        if self._scaled[0] != total_weight:
+            self._scaled = total_weight, (self.weight / total_weight).astype(params.dtype)
+        scale = self._scaled[1][indices]
+        return prepared.evaluate(self.loss, self.sequences, indices, self.target[indices], scale)
 
     def _views(self, vector):
         return NetworkWeights(self.network, vector)

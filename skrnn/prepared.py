@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from skrnn._calls import CallList
 from skrnn._subnormals import begin, end
 from skrnn.batching import Packed, equal_lengths
 from skrnn.masks import NO_DROPOUT
@@ -38,6 +39,8 @@ class PreparedRun(Packed):
         Views of its weights.
     n_sequences, n_steps : int
         How many sequences, and their length.
+    workspace : Workspace or None, default=None
+        Where the buffers live, as long as nobody else writes to them; None makes one.
 
     Attributes
     ----------
@@ -49,28 +52,32 @@ class PreparedRun(Packed):
         What the last run left; overwritten by the next.
     """
 
-    def __init__(self, network, weights, n_sequences, n_steps):
+    def __init__(self, network, weights, n_sequences, n_steps, workspace=None):
         self.shape = equal_lengths(n_sequences, n_steps)[1]
         self.starts, self.lengths = self.shape.starts, self.shape.lengths
-        self.initial, self.final, self._calls, self._copies = [], [], [], []
-        self._head, self._head_weights, self._reading = network.head, weights.head, None
-        self._workspace = workspace = Workspace()
+        self.initial, self.final, self._listed, self._copies, layers = [], [], [], [], []
+        self._head, self._weights = network.head, weights.head
+        self._workspace = workspace = Workspace() if workspace is None else workspace
         steps = workspace.take("x", (self.shape.n_rows, network.n_channels), weights.head[0].dtype)
         # Ids are looked up already here, to see where the vectors will be.
         steps[...] = 0
-        x, kept = network.inputs.read(weights.inputs, steps, workspace), None
-        self._call(network.inputs.read, weights.inputs, steps, workspace)
+        x = network.inputs.read(weights.inputs, steps, workspace)
+        if x is not steps:
+            self._call(network.inputs.read, weights.inputs, steps, workspace)
         for i, directions in enumerate(network.layers):
-            x = x if kept is None else self._side_by_side(i, kept)
-            kept = [
-                self._add_layer(layer, weights.layers[i][d], x if d == 0 else self._turned(i, x))
-                for d, layer in enumerate(directions)
-            ]
+            x = self._side_by_side(i, layers[-1]) if layers else x
+            layers.append(
+                [
+                    self._add_layer(layer, weights.layers[i][d], self._turned(i, x) if d else x)
+                    for d, layer in enumerate(directions)
+                ]
+            )
+        self._calls, self._whole = CallList(self._listed), None
         self._lines = steps.reshape(-1), steps.reshape(n_steps, n_sequences, -1)
-        self.trace = Trace(self, NO_DROPOUT, kept, None, None, None, steps)
+        self.trace = Trace(self, NO_DROPOUT, layers, None, None, None, steps)
 
     def _call(self, function, *args):
-        self._calls.append((function, args))
+        self._listed.append((function, args))
 
     def _by_step(self, rows):
         return rows.reshape(self.shape.n_steps, self.shape.n_sequences, -1)
@@ -94,8 +101,11 @@ class PreparedRun(Packed):
 
     def _add_layer(self, layer, weights, x):
         kept, calls = layer.prepare(weights, x, self.shape, self._workspace)
-        self._copies.append((layer.factors, (weights, self.shape, self._workspace)))
-        self._calls += calls
+        copying = weights, self.shape, self._workspace
+        W_x, W_h = layer.factors(*copying)
+        if W_x is not weights.W_x or W_h is not weights.W_h:
+            self._copies.append((layer.factors, copying))
+        self._listed += calls
         states, n = kept.buffers.states, self.shape.n_sequences
         self.initial.append(states[:, :n])
         self.final.append(states[:, -n:])
@@ -131,42 +141,64 @@ class PreparedRun(Packed):
         before : sequence of ndarray of shape (S, n, H) or None, default=None
             States before the first step; None is zero.
         """
+        self._begin(before)
+        self._calls.run()
+
+    def _begin(self, before):
         for i, states in enumerate(self.initial):
             states[...] = 0 if before is None else before[i]
-        for function, args in self._calls:
-            function(*args)
+
+    def advance_and_read(self, before=None):
+        """Run all layers and the head.
+
+        Parameters
+        ----------
+        before : sequence of ndarray of shape (S, n, H) or None, default=None
+            States before the first step; None is zero.
+
+        Returns
+        -------
+        raw : ndarray of shape (n, n_outputs)
+            The raw outputs; overwritten by the next run.
+        """
+        self.prepare_reading()
+        self._begin(before)
+        self._whole.run()
+        return self.trace.raw
 
     @property
     def outputs(self):
         """Outputs of the top layer of a network of one direction, of shape (T, n, H)."""
-        return self._by_step(self.trace.layers[0].output)
+        return self._by_step(self.trace.layers[-1][0].output)
 
     def read_out(self, features):
         """Return the raw outputs for what the head reads; overwritten by the next run."""
-        return self._head.raw(self._head_weights, features, self._workspace)
+        return self._head.raw(self._weights, features, self._workspace)
 
     def read_pooled(self, pooled, what):
         """Return something that the head makes of what was pooled already."""
         layers, raw = self.trace.layers, self.read_out(pooled)
         trace = Trace(self, NO_DROPOUT, layers, pooled, pooled, raw, self.trace.steps)
-        return self._head.reading(self._head_weights, trace, what).copy()
+        return self._head.reading(self._weights, trace, what).copy()
 
-    def read(self, what):
-        """Return something that the head makes of the outputs; overwritten by the next run.
+    def prepare_reading(self):
+        """Find, once, where `trace` will have what the head reads and what it gives."""
+        if self._whole is not None:
+            return
+        trace = self.trace
+        prepared = self._head.prepare(self._weights, trace.layers[-1], self, self._workspace)
+        trace.features, trace.raw, trace.reached, calls = prepared
+        trace.pooled, self._whole = trace.features, CallList([*self._listed, *calls])
+
+    def reading(self, what):
+        """Return something that the head makes of the last run; overwritten by the next.
 
         Parameters
         ----------
         what : str
             What the network's head gives, such as ``"raw"`` or ``"features"``.
         """
-        trace, weights = self.trace, self._head_weights
-        if self._reading is None:
-            prepared = self._head.prepare(weights, trace.layers, self, self._workspace)
-            trace.features, trace.raw, self._reading = prepared
-            trace.pooled = trace.features
-        for function, args in self._reading:
-            function(*args)
-        return self._head.reading(weights, trace, what)
+        return self._head.reading(self._weights, self.trace, what)
 
 
 def _numbers_a_step(network):
@@ -239,8 +271,8 @@ def run_short(network, params, X, what, finish):
     try:
         if not run.load(X):
             return None
-        run.advance()
-        values = run.read(what).copy()
+        run.advance_and_read()
+        values = run.reading(what).copy()
         return finish(values) if line_is_finite(values.reshape(-1)) else None
     finally:
         end(flags)

@@ -35,6 +35,9 @@ class TeachingObjective(Objective):
     def __init__(self, network, loss, sequences, outputs, **options):
         super().__init__(network, loss, sequences, outputs, outputs.weight, **options)
 
+    def _count_prepared(self):
+        return 0  # outputs have lengths of their own
+
     def _views(self, vector):
         return PairWeights(self.network, vector)
 

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "skrnn"
 # import each other. A name that no file has yet does no harm.
 LAYERS = (
     {"_jit"},
-    {"_tiles", "_shared"},
+    {"_tiles", "_shared", "_calls"},
     {"_math", "_gemm", "_views", "_subnormals"},
     {"cells", "sequences", "threads", "workspace", "_drawing"},
     {"layouts", "params", "losses", "solvers", "sampling", "crf", "plotting", "masks", "trace"},
@@ -28,6 +28,7 @@ LAYERS = (
     {"network"},
     {"encoder_decoder"},
     {"prepared"},
+    {"prepared_training"},
     {"inference", "torch_layout", "streaming", "checks", "checkpointing"},
     {"search"},
     {"objective"},
@@ -39,7 +40,9 @@ LAYERS = (
     {"warmup"},
 )
 STAND_ALONE = {"_drawing", "attention_display"}  # import nothing of the package
-NUMBA_MODULES = {"_jit", "_math", "_tiles", "_shared", "_gemm", "_views", "_subnormals", "cells"}
+NUMBA_MODULES = {
+    "_jit", "_math", "_tiles", "_shared", "_calls", "_gemm", "_views", "_subnormals", "cells",
+}  # fmt: skip
 COMPILERS = {"njit", "jit", "vectorize", "guvectorize", "jitclass", "cfunc", "stencil"}
 CELL_NAME = re.compile(r"gru|lstm|^rnn$", re.IGNORECASE)
 

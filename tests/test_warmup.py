@@ -83,7 +83,10 @@ series = 20 + dense.reshape(-1)[:80]
 forecaster = skrnn.RNNForecaster(3, cell={cell!r}, hidden_layer_sizes=3, max_iter=1)
 forecaster.fit(series[:70]).predict()
 forecaster.update(series[70:]).predict_interval()
-use(C(), dense, classes).predict(np.asfortranarray(dense))
+model = use(C(), dense, classes)
+model.predict(np.asfortranarray(dense))
+for _ in range(60):  # from some number of calls on, they are run from a table
+    model.predict(dense[:1])
 new = signatures() - before
 if {dtype!r} == "float64":
     use(R(solver="lbfgs"), dense, numbers)

@@ -66,7 +66,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from skrnn._gemm import add_product
-from skrnn._jit import jit
+from skrnn._jit import kernel_part
 from skrnn._views import flat, is_same_place, rows
 
 _FORWARD_ARGUMENTS = (
@@ -215,13 +215,13 @@ def _import_cell(module, variable):
     return getattr(__import__(module, fromlist=[variable]), variable)
 
 
-@jit
+@kernel_part
 def rows_before(t, starts):
     """Return the first row of `states` that holds the states before step `t`."""
     return 0 if t == 0 else starts[1] + starts[t - 1]
 
 
-@jit
+@kernel_part
 def read_state(t, starts, mask, states, operand):
     """Copy the previous outputs, times the dropout mask if there is one, to the rows of step `t`.
 
@@ -252,14 +252,14 @@ def read_state(t, starts, mask, states, operand):
             target[k] = source[k] * factor[k]
 
 
-@jit
+@kernel_part
 def clear(values):
     """Set all elements of a line to zero."""
     for k in range(values.size):
         values[k] = 0
 
 
-@jit
+@kernel_part
 def fill_rows(row, matrix):
     """Set every row of a matrix to the same."""
     for i in range(matrix.shape[0]):
@@ -267,7 +267,7 @@ def fill_rows(row, matrix):
             matrix[i, k] = row[k]
 
 
-@jit
+@kernel_part
 def operand_gradient(mask, count, d_h, scratch):
     """Return where the gradients of what :func:`read_state` read are to be added up.
 
@@ -293,7 +293,7 @@ def operand_gradient(mask, count, d_h, scratch):
     return rows(scratch, 0, count)
 
 
-@jit
+@kernel_part
 def add_to_state_gradient(mask, total, d_h):
     """Bring what :func:`operand_gradient` collected to the gradient of the previous outputs.
 
@@ -314,7 +314,7 @@ def add_to_state_gradient(mask, total, d_h):
         target[k] += source[k] * factor[k]
 
 
-@jit
+@kernel_part
 def add_recurrent_products(operand, W_h, gates, low, high):
     """Add ``operand @ W_h[g]`` to the rows of each gate.
 

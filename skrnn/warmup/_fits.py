@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from skrnn._calls import compile_tables
 from skrnn.cells import Cell, resolve_cell
 from skrnn.cells.registry import CELLS
 from skrnn.estimators import RNNClassifier, RNNRegressor
@@ -31,6 +32,7 @@ _LENGTHS = (3, 1, 2, 3, 2, 3)
 def compile_everything(cells, dtypes):
     """Fit and use small networks of the cells for each type."""
     cells, dtypes = _to_cells(cells), _to_dtypes(dtypes)
+    compile_tables()
     for dtype in dtypes:
         for cell in cells:
             _run_network(cell, dtype)

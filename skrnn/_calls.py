@@ -1,0 +1,190 @@
+"""Lists of kernel calls that are run again and again with the same arguments.
+
+When a kernel is called from Python, each of its arguments is looked at anew, which for a small
+network takes longer than the kernel itself. A list of calls has that done once: address and
+arguments of the kernels stand in a table, as they are handed over in machine code, and one kernel
+goes through it. What does not look as expected there is called from Python, as ever.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.core.dispatcher import Dispatcher
+from numba.extending import intrinsic
+
+from skrnn._jit import jit
+
+# Words that a kernel may take. All get as many: who takes fewer does not look at the others.
+MOST_WORDS = 104
+# A row of the table: an address, the words, and where result and error would be left.
+_RESULT, _ERROR, _ROW = 1 + MOST_WORDS, 2 + MOST_WORDS, 3 + MOST_WORDS
+_WORD = np.dtype(np.intp)
+# Runs from Python before the table is made, which takes as long as some dozens of them save.
+RUNS_BEFORE = 50
+# What Numba makes of an array, in this order; nothing counts references if the first two are zero.
+_ARRAY_PARTS = ("meminfo", "parent", "nitems", "itemsize", "data", "shape", "strides")
+
+
+@intrinsic
+def _call_row(typingctx, table, row):
+    """Call the kernel of a row; return its status."""
+
+    def codegen(context, builder, signature, args):
+        from numba.np.arrayobj import make_array
+
+        word = context.get_value_type(types.intp)
+        data = make_array(signature.args[0])(context, builder, args[0]).data
+        begin = builder.gep(data, [builder.mul(args[1], word(_ROW))])
+        address, *words = (
+            builder.load(builder.gep(begin, [word(i)])) for i in range(1 + MOST_WORDS)
+        )
+        kind = ir.FunctionType(ir.IntType(32), [word] * MOST_WORDS)
+        return builder.call(builder.inttoptr(address, ir.PointerType(kind)), words)
+
+    return types.int32(table, types.intp), codegen
+
+
+@jit
+def _run_rows(table):
+    """Return how many kernels ended well: all, or those before the first that did not."""
+    for row in range(table.shape[0]):
+        status = _call_row(table, row)
+        if status != 0 and status != -2:  # Numba's codes for a result, and for None
+            return row
+    return table.shape[0]
+
+
+# Numba's types of arrays, by what they depend on: Numba takes long to tell.
+_kinds = {}
+# Compiled kernels and their addresses, by kernel and types of its arguments; None for those that
+# must be called from Python.
+_found = {}
+
+
+def _find(function, kinds):
+    """Return a compiled kernel, which must live as long as its address is in use, and that."""
+    compiled = function.overloads.get(kinds)
+    if compiled is None or compiled.signature.return_type != types.none:
+        return None
+    context, n_words = compiled.target_context, 2
+    for kind in kinds:
+        if isinstance(kind, types.Integer) and kind.bitwidth == 8 * _WORD.itemsize:
+            n_words += 1
+        elif isinstance(kind, types.Array):
+            if context.data_model_manager[kind]._fields != _ARRAY_PARTS:
+                return None
+            n_words += 5 + 2 * kind.ndim
+        else:
+            return None
+    native = context.call_conv.get_function_type(types.none, compiled.signature.args)
+    word = context.get_value_type(types.intp)
+    are_words = all(isinstance(part, ir.PointerType) or part == word for part in native.args)
+    if not are_words or native.return_type != ir.IntType(32):
+        return None
+    if not n_words == len(native.args) <= MOST_WORDS:
+        return None
+    address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+    return (compiled, address) if address else None
+
+
+def _kind_of(function, argument):
+    """Return the type that a kernel sees in an argument."""
+    if not isinstance(argument, np.ndarray):
+        return function.typeof_pyval(argument)
+    key = argument.dtype, argument.ndim, argument.flags.num
+    if key not in _kinds:
+        _kinds[key] = function.typeof_pyval(argument)
+    return _kinds[key]
+
+
+def _words_of(argument):
+    """Return an argument, a whole number or an array, as words."""
+    if not isinstance(argument, np.ndarray):
+        return (int(argument),)
+    address = argument.__array_interface__["data"][0]
+    head = 0, 0, argument.size, argument.itemsize, address
+    return (*head, *argument.shape, *argument.strides)
+
+
+def _bind(function, arguments):
+    """Return a compiled kernel, its address and its arguments as words.
+
+    None stands for all three if it must be called from Python.
+    """
+    if not isinstance(function, Dispatcher):
+        return None
+    key = function, tuple([_kind_of(function, argument) for argument in arguments])
+    if key not in _found:
+        _found[key] = _find(*key)
+    if _found[key] is None:
+        return None
+    words = [word for argument in arguments for word in _words_of(argument)]
+    return (*_found[key], words)
+
+
+class _Table:
+    """Neighbouring calls of a list that need no Python between them."""
+
+    def __init__(self, calls, bound):
+        self._calls = calls
+        self._compiled = [compiled for compiled, _, _ in bound]
+        self._rows = np.zeros((len(calls), _ROW), dtype=_WORD)
+        for row, (_, address, words) in zip(self._rows, bound, strict=True):
+            place = row.ctypes.data
+            row[:3] = address, place + _RESULT * _WORD.itemsize, place + _ERROR * _WORD.itemsize
+            row[3 : 3 + len(words)] = words
+
+    def run(self):
+        done = _run_rows(self._rows)
+        if done < len(self._calls):
+            # From the first on that failed, from Python, which raises what it raises.
+            for function, arguments in self._calls[done:]:
+                function(*arguments)
+
+
+class CallList:
+    """Functions and their arguments, to be called in this order many times.
+
+    The first runs call each from Python, which compiles what is to be compiled. The arrays among
+    the arguments must stay where they are; what they hold may change.
+
+    Parameters
+    ----------
+    calls : list of (callable, tuple)
+        The functions, kernels or not, each with its arguments.
+    """
+
+    def __init__(self, calls):
+        self._parts = list(calls)
+        self._runs_left = RUNS_BEFORE
+
+    def run(self):
+        """Make all calls."""
+        for function, arguments in self._parts:
+            function(*arguments)
+        if self._runs_left:
+            self._runs_left -= 1
+            if not self._runs_left:
+                self._parts = _in_tables(self._parts)
+
+
+def _in_tables(calls):
+    """Return the calls with those that need no Python put together in tables."""
+    parts = []
+    pairs = [(call, _bind(*call)) for call in calls]
+    for must_stay, group in groupby(pairs, lambda pair: pair[1] is None):
+        neighbours, bound = map(list, zip(*group, strict=True))
+        parts += neighbours if must_stay else [(_Table(neighbours, bound).run, ())]
+    return parts
+
+
+def compile_tables():
+    """Compile what goes through tables, which happens late otherwise."""
+    _run_rows(np.zeros((0, _ROW), dtype=_WORD))
+
+
+__all__ = ["CallList", "compile_tables"]

@@ -1,0 +1,99 @@
+"""Lists of calls do what the calls do, in tables and out of them."""
+
+import numpy as np
+import pytest
+
+from skrnn import _calls
+from skrnn._calls import CallList
+from skrnn._jit import JIT_DISABLED, jit
+
+pytestmark = pytest.mark.skipif(JIT_DISABLED, reason="tables hold machine code")
+
+
+@jit
+def add_scaled(values, factor, total):
+    for i in range(values.shape[0]):
+        for k in range(values.shape[1]):
+            total[i, k] += factor * values[i, k]
+
+
+@jit
+def refuse_negative(line):
+    for k in range(line.size):
+        if line[k] < 0:
+            raise ValueError("a value is negative")
+
+
+@jit
+def share(line, factor):
+    for k in range(line.size):
+        line[k] *= factor
+
+
+@jit
+def give_size(line):
+    return line.size
+
+
+def test_kernels_are_put_in_tables_and_do_the_same(monkeypatch):
+    monkeypatch.setattr(_calls, "RUNS_BEFORE", 2)
+    rng = np.random.default_rng(0)
+    values, whole = rng.normal(size=(3, 4)), rng.normal(size=(3, 8))
+    expected, total = np.zeros((3, 4)), np.zeros((3, 4))
+    every_second = whole[:, ::2]  # strides are handed over as they are
+    calls = [(add_scaled, (values, 3, total)), (add_scaled, (every_second, 2, total))]
+    listed = CallList(calls)
+    for number in range(5):
+        values[0, 0] = number
+        expected += 3 * values
+        expected += 2 * every_second
+        listed.run()
+    np.testing.assert_array_equal(total, expected)
+    assert len(listed._parts) == 1
+    assert listed._parts[0][0].__name__ == "run"
+
+
+def test_what_needs_python_stays_in_its_place():
+    line, noted = np.arange(4.0), []
+    share(line, 1.0)
+    give_size(line)
+    refuse_negative(line)
+    calls = [
+        (refuse_negative, (line,)),
+        (noted.append, (1,)),  # no kernel
+        (share, (line, 2.0)),  # a float is handed over in another way
+        (give_size, (line,)),  # gives something back
+        (refuse_negative, (line,)),
+        (refuse_negative, (line[::2],)),  # never compiled so far
+    ]
+    parts = _calls._in_tables(calls)
+    kept = {id(call) for call in calls}
+    assert [id(part) in kept for part in parts] == [False, True, True, True, False, True]
+    for function, arguments in parts:
+        function(*arguments)
+    assert noted == [1]
+    np.testing.assert_array_equal(line, 2 * np.arange(4.0))
+
+
+def test_an_error_is_raised_and_nothing_after_it_is_called():
+    line, after = np.arange(4.0), np.ones((1, 1))
+    refuse_negative(line)
+    add_scaled(after, 1, after)
+    parts = _calls._in_tables([(refuse_negative, (line,)), (add_scaled, (after, 1, after))])
+    line[2] = -1
+    with pytest.raises(ValueError, match="a value is negative"):
+        parts[0][0]()
+    assert after[0, 0] == 2
+    line[2] = 1
+    parts[0][0]()
+    assert after[0, 0] == 4
+
+
+@pytest.mark.parametrize("name", ["_ARRAY_PARTS", "MOST_WORDS"])
+def test_without_the_expected_layout_everything_is_called_from_python(name, monkeypatch):
+    monkeypatch.setattr(_calls, "_found", {})
+    line = np.arange(4.0)
+    refuse_negative(line)
+    calls = [(refuse_negative, (line,))]
+    monkeypatch.setattr(_calls, name, {"_ARRAY_PARTS": ("data",), "MOST_WORDS": 3}[name])
+    assert _calls._in_tables(calls) == calls

@@ -1,0 +1,108 @@
+"""Batches whose calls are made ready give what all others give."""
+
+import numpy as np
+import pytest
+
+from skrnn import RNNClassifier, RNNRegressor, _calls, objective
+from skrnn.prepared_training import PreparedGradient
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(70, 6, 3))
+Y = np.arange(70) % 3
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """A function that calls another one as if nothing could be made ready."""
+
+    def call(function):
+        with monkeypatch.context() as patch:
+            patch.setattr(objective.Objective, "_count_prepared", lambda self: 0)
+            return function()
+
+    return call
+
+
+@pytest.fixture
+def count(monkeypatch):
+    """How many batches were evaluated by calls that were ready."""
+    calls, evaluate = [], PreparedGradient.evaluate
+
+    def counted(self, *args):
+        calls.append(args)
+        return evaluate(self, *args)
+
+    monkeypatch.setattr(PreparedGradient, "evaluate", counted)
+    return calls
+
+
+def weights_of(make, X=X, y=Y, **settings):
+    model = make(4, max_iter=2, random_state=0, max_grad_norm=0.5, **settings)
+    return model.fit(X, y).partial_fit(X, y)._params.tobytes()
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+def test_same_bits(cell, pooling, without, count):
+    settings = {"cell": cell, "pooling": pooling, "batch_size": 24, "alpha": 0.1}
+    expected = without(lambda: weights_of(RNNClassifier, **settings))
+    assert not count
+    assert weights_of(RNNClassifier, **settings) == expected
+    assert len(count) == 9
+
+
+@pytest.mark.parametrize("sizes", [(4, 3), (3, 3, 3)], ids=str)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_same_bits_in_layers_and_directions(sizes, bidirectional, without, count):
+    def train():
+        model = RNNClassifier(
+            sizes, bidirectional=bidirectional, max_iter=2, batch_size=24, random_state=0
+        )
+        return model.fit(X, Y)._params.tobytes()
+
+    expected = without(train)
+    assert train() == expected
+    assert len(count) == 6
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_same_bits_in_several_pieces(n_jobs, without, count, monkeypatch):
+    monkeypatch.setattr(objective, "WORTH_SHARING", 0)
+    settings = {"batch_size": 70, "n_jobs": n_jobs}
+    expected = without(lambda: weights_of(RNNRegressor, y=X[:, 0], **settings))
+    assert weights_of(RNNRegressor, y=X[:, 0], **settings) == expected
+    assert len(count) == 9
+
+
+def test_same_bits_with_weights_and_from_tables(without, monkeypatch):
+    monkeypatch.setattr(_calls, "RUNS_BEFORE", 3)
+    weight = RNG.uniform(size=70)
+
+    def train():
+        model = RNNClassifier(4, "lstm", max_iter=3, batch_size=20, random_state=0)
+        return model.fit(X, Y, sample_weight=weight)._params.tobytes()
+
+    assert train() == without(train)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"dropout": 0.2}, {"recurrent_dropout": 0.2}, {"bptt_steps": 2}, {"checkpoint_steps": 2}],
+    ids=str,
+)
+def test_what_cannot_be_made_ready_is_not(settings, count):
+    weights_of(RNNClassifier, **settings)
+    weights_of(RNNClassifier, X=[x[: 1 + i % 6] for i, x in enumerate(X)])
+    assert not count
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_line_search_makes_ready_once(count):
+    RNNClassifier(3, solver="lbfgs", max_iter=5, random_state=0).fit(X[:20], Y[:20])
+    assert len(count) == 1
+
+
+def test_subnormal_numbers_are_flushed_and_the_flag_is_put_back():
+    tiny = np.full(3, 1e-310)
+    RNNClassifier(3, max_iter=1, random_state=0).fit(X[:20], Y[:20])
+    assert (tiny * 0.5 > 0).all()
