@@ -162,13 +162,28 @@ class Live:
             As many steps as the network gives at once: one with ``strategy="recursive"``.
         state : ForecastState
             The state after the step.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `x` is no row of numbers, or the state none of this forecaster.
         """
+        if type(state) is not ForecastState:
+            raise TypeError(
+                "state must be what init_state or an earlier step returned, got "
+                f"{type(state).__name__}."
+            )
         model, values = self._model, state.values
         row = _check_row(x, state.shape, values.dtype)
         z = model.entering(row)
         filled, moved = np.empty_like(state.filled), np.empty_like(values)
         single, n = model.single, z.shape[0]
         channels, memory = single.channels, model.plan.memory
+        if state.filled.shape[0] != n * memory:
+            raise ValueError(
+                f"state is that of another forecaster: it holds {state.filled.shape[0]} rows, this "
+                f"one needs {n * memory}. Begin with init_state of this forecaster."
+            )
         _push(
             state.filled, values, z, single.plan.season, state.n_known, channels.target_gaps,
             filled, moved,
