@@ -378,6 +378,7 @@ def test_update_takes_new_series():
     ("settings", "X"),
     [
         ({}, seasonal(100)),
+        ({"lookback": 30}, seasonal(100)),  # no whole number of segments
         ({"season_length": None, "quantiles": [0.2, 0.8]}, seasonal(100) - 100),
         ({"baseline": "seasonal_naive"}, np.stack([seasonal(100), 3 * seasonal(100)])),
         ({}, np.stack([seasonal(100), seasonal(100) - 150], axis=1)[np.newaxis]),
