@@ -168,6 +168,8 @@ def test_what_is_known_ahead_is_used():
     frame = model.future_frame(10)
     assert list(frame.columns) == ["price"] and frame.isna().all(axis=None)
     pd.testing.assert_index_equal(frame.index, X.index[190:], check_names=False)
+    earlier = model.future_frame(3, X=X[:100])
+    pd.testing.assert_index_equal(earlier.index, X.index[100:103], check_names=False)
     told = model.predict(X_future=X[["price"]][190:], horizon=10)
     blind = RNNForecaster(horizon=5, **settings).fit(X["sales"][:190]).predict(horizon=10)
     truth = X["sales"][190:]
