@@ -195,16 +195,6 @@ class PackedBatch(Packed):
             self._indices = indices[self.order]
         self.starts, self.lengths = self.shape.starts, self.shape.lengths
 
-    @classmethod
-    def of_equal(cls, sequences, n_steps):
-        """Return the batch of all sequences, given that each has this many steps."""
-        batch = cls.__new__(cls)
-        batch._sequences = sequences
-        batch.order, batch.shape = equal_lengths(len(sequences), n_steps)
-        batch._indices = batch.order
-        batch.starts, batch.lengths = batch.shape.starts, batch.shape.lengths
-        return batch
-
     @cached_property
     def source_rows(self):
         """Row of all sequences' steps, laid end to end, that each row is."""

@@ -1,5 +1,6 @@
 """The forecaster behind the interface of Nixtla's libraries: long frames in, long frames out."""
 
+import numpy as np
 from sklearn.base import clone
 
 from skrnn.forecasting import RNNForecaster
@@ -214,7 +215,7 @@ def _named(models):
 def _forecast(name, model, h, future, level):
     point = model.predict(X_future=future, horizon=h)
     frame = point.to_frame(name) if point.ndim == 1 else point.set_axis([name], axis=1)
-    if level:
+    if _levels(level):
         bounds = model.predict_interval(coverage=_coverages(level), X_future=future, horizon=h)
         for percent, coverage in zip(_levels(level), _coverages(level)):
             for side, text in (("lower", "lo"), ("upper", "hi")):
@@ -230,7 +231,9 @@ def _result_columns(name, level):
 
 
 def _levels(level):
-    levels = sorted(level or [])
+    if level is not None and np.ndim(level) != 1:
+        raise TypeError(f"level must be a list of percentages such as [80, 95], got {level!r}.")
+    levels = [] if level is None else sorted(level)
     bad = [percent for percent in levels if not 0 < percent < 100]
     if bad:
         raise ValueError(f"level must hold percentages between 0 and 100; got {bad[0]!r}.")

@@ -168,6 +168,8 @@ def test_what_is_known_ahead_is_used():
     frame = model.future_frame(10)
     assert list(frame.columns) == ["price"] and frame.isna().all(axis=None)
     pd.testing.assert_index_equal(frame.index, X.index[190:], check_names=False)
+    earlier = model.future_frame(3, X=X[:100])
+    pd.testing.assert_index_equal(earlier.index, X.index[100:103], check_names=False)
     told = model.predict(X_future=X[["price"]][190:], horizon=10)
     blind = RNNForecaster(horizon=5, **settings).fit(X["sales"][:190]).predict(horizon=10)
     truth = X["sales"][190:]
@@ -378,6 +380,7 @@ def test_update_takes_new_series():
     ("settings", "X"),
     [
         ({}, seasonal(100)),
+        ({"lookback": 30}, seasonal(100)),  # no whole number of segments
         ({"season_length": None, "quantiles": [0.2, 0.8]}, seasonal(100) - 100),
         ({"baseline": "seasonal_naive"}, np.stack([seasonal(100), 3 * seasonal(100)])),
         ({}, np.stack([seasonal(100), seasonal(100) - 150], axis=1)[np.newaxis]),
@@ -411,6 +414,11 @@ def test_live_forecasts_begin_with_one_value_and_tell_what_they_do_not_do():
         model.step(np.inf, state)
     with pytest.raises(ValueError, match=r"x has shape \(2,\)"):
         model.step([1.0, 2.0], state)
+    with pytest.raises(TypeError, match="state must be what init_state"):
+        model.step(1.0, None)
+    other = RNNForecaster(lookback=30, **FAST).fit(seasonal(80))
+    with pytest.raises(ValueError, match="state is that of another forecaster"):
+        other.step(1.0, state)
     with pytest.raises(ValueError, match="difference=0"):
         RNNForecaster(difference=1, **FAST).fit(seasonal(80)).init_state()
     dated = RNNForecaster(calendar="auto", **FAST).fit(months(seasonal(80)))
@@ -547,6 +555,10 @@ def test_seasons_follow_from_the_frequency(freq, season):
     ("settings", "X", "y", "message"),
     [
         ({"horizon": 0}, seasonal(40), None, "horizon"),
+        ({"horizon": True}, seasonal(40), None, "'horizon' .* must be an int .* Got True"),
+        ({"difference": True}, seasonal(40), None, "'difference' .* must be an int"),
+        ({"season_length": 41}, seasonal(40), None, "season_length=41 is longer than every series"),
+        ({"segment_length": 6, "lookback": 5}, seasonal(40), None, "segment_length=6 is more than"),
         ({"lookback": 40}, seasonal(40), None, "lookback=40 is longer than every series"),
         ({"quantiles": [1.5]}, seasonal(40), None, "quantiles must lie between 0 and 1"),
         ({"power_transform": "log"}, -seasonal(40), None, "power_transform='log'"),

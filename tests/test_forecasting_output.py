@@ -170,6 +170,13 @@ def test_a_list_of_pandas_goes_on():
     assert len(bounds) == 2
 
 
+def test_one_target_of_a_list_of_frames_names_each_series():
+    frames = [pd.DataFrame({"sales": 1.0, "price": 2.0}, days(n)) for n in (9, 5)]
+    series_set = read_series(frames, target="sales")
+    forecasts = forecast_output(series_set, point_of(series_set))
+    assert [forecast.name for forecast in forecasts] == ["sales", "sales"]
+
+
 @pytest.mark.parametrize("name", ["sales", None])
 def test_columns_of_intervals_quantiles_and_samples(name):
     y = pd.Series(np.ones(9), days(9), name=name)

@@ -159,6 +159,11 @@ def test_bad_input_is_named(df, call, error, message):
         call(df)
 
 
+def test_levels_are_a_list(ours):
+    with pytest.raises(TypeError, match=r"list of percentages such as \[80, 95\], got 80"):
+        ours.predict(level=80)
+
+
 @pytest.mark.parametrize("level", [[0], [80, 100]])
 def test_bad_levels_are_named(ours, level):
     with pytest.raises(ValueError, match="between 0 and 100"):

@@ -245,7 +245,7 @@ def _names_of(series_set):
 def _one_series(series_set, i, k):
     """Return one series and target by time, named after the target or else the series."""
     form = series_set.form
-    name = form.name if form.is_flat else series_set.target_names[k]
+    name = form.name_of(i) if form.is_flat else series_set.target_names[k]
     if name is None and series_set.keys is not None:
         name = f"series {series_set.keys[i]}"
     values = series_set.series(i)[:, series_set.targets[k]]

@@ -6,15 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from skrnn import inference
-from skrnn.batching import PackedBatch
+from skrnn import inference, prepared
+from skrnn._subnormals import begin, end
 from skrnn.estimators import RNNRegressor
 from skrnn.estimators.callbacks import EpochCallbacks
 from skrnn.estimators.examples import Examples
 from skrnn.forecasting.losses import forecast_loss
-from skrnn.sequences import all_finite
+from skrnn.sequences import line_is_finite
 from skrnn.threads import Threads
-from skrnn.workspace import Workspace
 
 
 class WindowRegressor(RNNRegressor):
@@ -83,21 +82,19 @@ class WindowRegressor(RNNRegressor):
 
     def raw_of_batch(self, windows):
         """Return the raw outputs for a few windows of one length in one go."""
-        batch = PackedBatch.of_equal(windows, -(-int(windows.n_rows[0]) // windows.segment))
-        spare = vars(self).setdefault("_spare", [])
-        # A workspace is new memory, which costs more than running the network.
-        workspace = spare.pop() if spare else Workspace()
-        trace = self._network.forward(self._params, batch, workspace)
-        raw = trace.raw.copy()
-        spare.append(workspace)
-        if not all_finite(raw):
+        n, n_steps = len(windows), -(-int(windows.n_rows[0]) // windows.segment)
+        network, params = self._network, self._params
+        run, flags = prepared.borrow(network, params, n, n_steps), begin()
+        try:
+            windows.pack_all(run.starts, run.trace.steps)
+            run.advance()
+            raw = run.read("raw").copy()
+        finally:
+            end(flags)
+            prepared.give_back(network, params, run)
+        if not line_is_finite(raw.reshape(-1)):
             raise ValueError(f"The network overflows {raw.dtype} in the new rows.")
         return raw
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        state.pop("_spare", None)
-        return state
 
     def _check_examples(self, X, y, sample_weight, *, reset, whole_fit=False):
         return X

@@ -417,21 +417,22 @@ class RNNForecaster(Backtesting, Live, Updating, BaseForecaster):
         samples = continued_paths(self._model, errors, *places, horizon, n_samples, rng)
         return sample_output(series_set, samples.astype(series_set.dtype))
 
-    def future_frame(self, n=None):
+    def future_frame(self, n=None, *, X=None):
         """Return the empty frame of covariates that are known ahead, to be filled in.
 
         Parameters
         ----------
         n : int, default=None
             Steps after the end of the series; None is `horizon`.
+        X : series in any layout that `fit` takes, default=None
+            The histories that `predict` is to continue; None is those of training.
 
         Returns
         -------
         frame : DataFrame
             All NaN, with the continued index and the columns of `known_future`.
         """
-        check_is_fitted(self)
-        return future_frame(self._histories(None), self._check_horizon(n))
+        return future_frame(self._histories(X), self._check_horizon(n))
 
     def score(self, X, y=None):
         """Score forecasts of series by the negative mean absolute scaled error; higher is better.

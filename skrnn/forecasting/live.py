@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -162,13 +163,28 @@ class Live:
             As many steps as the network gives at once: one with ``strategy="recursive"``.
         state : ForecastState
             The state after the step.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `x` is no row of numbers, or the state none of this forecaster.
         """
+        if type(state) is not ForecastState:
+            raise TypeError(
+                "state must be what init_state or an earlier step returned, got "
+                f"{type(state).__name__}."
+            )
         model, values = self._model, state.values
         row = _check_row(x, state.shape, values.dtype)
         z = model.entering(row)
         filled, moved = np.empty_like(state.filled), np.empty_like(values)
         single, n = model.single, z.shape[0]
         channels, memory = single.channels, model.plan.memory
+        if state.filled.shape[0] != n * memory:
+            raise ValueError(
+                f"state is that of another forecaster: it holds {state.filled.shape[0]} rows, this "
+                f"one needs {n * memory}. Begin with init_state of this forecaster."
+            )
         _push(
             state.filled, values, z, single.plan.season, state.n_known, channels.target_gaps,
             filled, moved,
@@ -185,15 +201,22 @@ class Live:
         return (point[0] if state.is_lone else point), after
 
 
+@lru_cache(maxsize=64)
+def _places(plan, n, memory, n_known):
+    """Return where the windows of n series end, and how long they are for each use."""
+    ends = np.arange(memory, n * memory + 1, memory)
+    known = np.full(n, n_known)
+    lengths = np.minimum(known, plan.window)
+    return ends, lengths, known, plan.rows_read(lengths)
+
+
 def _forecast(model, filled, values, static, n, n_known):
     """Return the forecasts of series whose last rows lie end to end, all equally long.
 
     This is what `Model.forecast` does with a panel, less what is only needed for more.
     """
     plan, channels, regressor = model.plan, model.channels, model.regressor
-    memory = filled.shape[0] // n
-    ends = np.arange(memory, filled.shape[0] + 1, memory)
-    lengths = np.full(n, min(n_known, plan.window))
+    ends, lengths, known, n_read = _places(plan, n, filled.shape[0] // n, n_known)
     level, spread, unit = channels.measured(filled, ends, lengths)
     centre = np.empty((n, plan.horizon, level.shape[1]))
     if plan.baseline == "level":
@@ -201,7 +224,6 @@ def _forecast(model, filled, values, static, n, n_known):
     else:
         repeat_season(filled, ends, lengths, plan.season, centre)
     if regressor.is_trained:
-        n_read = lengths if lengths[0] == plan.lookback else plan.rows_read(lengths)
         gain = 1 / (unit * channels.input_unit)
         if values.dtype != gain.dtype:
             level, gain = level.astype(values.dtype), gain.astype(values.dtype)
@@ -213,8 +235,7 @@ def _forecast(model, filled, values, static, n, n_known):
         raw = np.zeros((*centre.shape, plan.n_levels), dtype=values.dtype)
     _correct(raw, plan.middle, filled, ends, spread, unit, channels.target_unit, centre)
     if plan.smoothing:
-        known = np.full(n, n_known)
-        move_towards(filled, ends, known, plan, spread > 0, centre[..., np.newaxis])
+        move_towards(filled, ends, known, plan, spread, centre[..., np.newaxis])
     return Forecasts(centre, unit, None, channels.transforms)
 
 

@@ -310,7 +310,7 @@ class Model:
         bent.sort(axis=3)
         if self.plan.smoothing:
             ends, known = rows.offsets[series] + positions, np.minimum(positions, self.plan.memory)
-            move_towards(rows.filled, ends, known, self.plan, frame.scale > 0, bent)
+            move_towards(rows.filled, ends, known, self.plan, frame.scale, bent)
         return Forecasts(
             np.ascontiguousarray(bent[..., self.plan.middle]),
             frame.spread,

@@ -376,8 +376,7 @@ def _rows_output(series_set, cells, horizon, columns=None):
 def _pandas(series_set, rows, index, columns, i=None):
     if columns is not None:
         return pd.DataFrame(rows, index=index, columns=columns)
-    name = series_set.form.name
-    return pd.Series(rows, index=index, name=name if i is None or name is None else name[i])
+    return pd.Series(rows, index=index, name=series_set.form.name_of(i))
 
 
 def _with_frequency(times, series_set):

@@ -10,7 +10,16 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skrnn.estimators import RNNRegressor
 from skrnn.estimators.parameters import CONSTRAINTS, document
 
-_POSITIVE = Interval(Integral, 1, None, closed="left")
+
+class WholeNumbers(Interval):
+    """The whole numbers of an interval: True is not 1 here."""
+
+    def is_satisfied_by(self, val):
+        """Tell whether a value is among them."""
+        return not isinstance(val, bool) and super().is_satisfied_by(val)
+
+
+_POSITIVE = WholeNumbers(Integral, 1, None, closed="left")
 
 FORECASTING = {
     "horizon": [_POSITIVE],
@@ -23,7 +32,7 @@ FORECASTING = {
     "strategy": [StrOptions({"direct", "recursive"})],
     "scaling": [StrOptions({"auto", "window", "standard"}), None],
     "power_transform": [StrOptions({"auto", "log", "box-cox"}), None],
-    "difference": [Interval(Integral, 0, 1, closed="both")],
+    "difference": [WholeNumbers(Integral, 0, 1, closed="both")],
     "season_length": [StrOptions({"auto"}), _POSITIVE, None],
     "multivariate": [StrOptions({"joint", "separate"})],
     "smoothing": [StrOptions({"auto"}), "boolean"],

@@ -77,7 +77,7 @@ def make_plan(forecaster, series_set):
     Raises
     ------
     ValueError
-        If `lookback` is longer than every series, or the season is.
+        If `lookback` or the season is longer than every series, or a segment than `lookback`.
     """
     lengths, freq = series_set.lengths, series_set.freq
     longest = int(lengths.max())
@@ -107,6 +107,8 @@ def make_plan(forecaster, series_set):
             f"lookback={lookback} is longer than every series: the longest has {longest} rows, and "
             "one must follow to be learned from. Choose a smaller lookback, or 'auto'."
         )
+    if longest > 1:
+        _check_lengths(season, segment, int(lookback), longest)
     return Plan(
         horizon=horizon,
         lookback=int(lookback),
@@ -119,6 +121,20 @@ def make_plan(forecaster, series_set):
         levels=network_levels(forecaster.quantiles),
         smoothing=_is_smoothed(forecaster, series_set, season),
     )
+
+
+def _check_lengths(season, segment, lookback, longest):
+    """Refuse a season or a segment that no window of history can hold."""
+    if season > longest:
+        raise ValueError(
+            f"season_length={season} is longer than every series: the longest has {longest} rows, "
+            "in which such a season cannot be seen. Choose a smaller one, None or 'auto'."
+        )
+    if segment > lookback:
+        raise ValueError(
+            f"segment_length={segment} is more than the {lookback} rows of history that the "
+            "network reads (lookback). Choose a smaller one, or 'auto'."
+        )
 
 
 def _is_smoothed(forecaster, series_set, season):

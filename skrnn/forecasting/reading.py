@@ -102,7 +102,9 @@ def _read(X, target, known_future, static, freq, like):
     values = _encode(table, schema, None if like is None else like.dtype)
     form = table.form
     if schema.one_target and not form.is_flat:
-        form = replace(form, is_flat=True, name=schema.target_names[0])
+        name = schema.target_names[0]
+        n_series = len(table.offsets) - 1
+        form = replace(form, is_flat=True, name=(name,) * n_series if form.is_list else name)
     series_set = SeriesSet(
         values=values,
         offsets=table.offsets,

@@ -42,6 +42,10 @@ class Form:
     index_names: tuple = (None,)
     columns_name: object = None
 
+    def name_of(self, i):
+        """Return the name of a Series that a flat result of series `i` is."""
+        return self.name[i] if self.is_list and self.name is not None else self.name
+
 
 @dataclass(frozen=True, eq=False)
 class SeriesSet:

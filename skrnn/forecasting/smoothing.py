@@ -23,6 +23,8 @@ _TRENDS = ((0.0, 0.0), (0.05, 0.9), (0.2, 0.9), (0.05, 0.98), (0.2, 0.98))
 _N_BEST = 5
 # Steps of the horizon whose errors choose them, at most.
 _N_STEPS = 6
+# Settings are followed this many at a time, in the lanes of vectors.
+_N_LANES = 16
 # Seasons of history that are smoothed, and rows where there is no season.
 _N_SEASONS, _N_ROWS = 10, 64
 
@@ -56,6 +58,27 @@ def smoothing_settings(season):
     seasons = _SEASONS if season > 1 else (0.0,)
     grid = itertools.product(_LEVELS, seasons, _TRENDS)
     return np.array([(level, of_season, *trend) for level, of_season, trend in grid]).T.copy()
+
+
+@jit
+def _in_lanes(settings):
+    """Return the settings with the last repeated until no lane is empty."""
+    n_settings = settings.shape[1]
+    filled = np.empty((settings.shape[0], -(-n_settings // _N_LANES) * _N_LANES))
+    for j in range(filled.shape[1]):
+        filled[:, j] = settings[:, min(j, n_settings - 1)]
+    return filled
+
+
+@jit
+def _shares_of_trend(kept, horizon):
+    """Return how much of the trend each step of the horizon has gone, for each setting."""
+    damped, share = np.empty((horizon, kept.size)), np.ones(kept.size)
+    for h in range(horizon):
+        for j in range(kept.size):
+            share[j] *= kept[j]
+            damped[h, j] = share[j] if h == 0 else damped[h - 1, j] + share[j]
+    return damped
 
 
 @jit
@@ -137,15 +160,11 @@ def smooth(values, ends, lengths, settings, season, needed, n_best, n_steps, for
         Receives the forecasts; left as it is where a history is too short.
     """
     horizon, n_settings = forecast.shape[1], settings.shape[1]
-    level, trend, errors = np.empty(n_settings), np.empty(n_settings), np.empty(n_settings)
-    seasonal, path = np.empty((season, n_settings)), np.empty(horizon)
-    damped = np.empty((horizon, n_settings))
-    for j in range(n_settings):
-        share, total = 1.0, 0.0
-        for h in range(horizon):
-            share *= settings[3, j]
-            total += share
-            damped[h, j] = total
+    settings = _in_lanes(settings)
+    n_lanes = settings.shape[1]
+    level, trend, errors = np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes)
+    seasonal, path = np.empty((season, n_lanes)), np.empty(horizon)
+    damped = _shares_of_trend(settings[3], horizon)
     stride = -(-horizon // n_steps)
     first_step = (horizon - 1) % stride + 1
     for i in range(ends.size):
@@ -166,9 +185,21 @@ def smooth(values, ends, lengths, settings, season, needed, n_best, n_steps, for
             )  # fmt: skip
             # Without errors to compare all settings are alike.
             n_chosen = n_best if errors.max() > 0 else n_settings
-            chosen = np.argsort(errors, kind="mergesort")[:n_chosen]
+            chosen = np.argsort(errors[:n_settings], kind="mergesort")[:n_chosen]
             _mean_forecast(chosen, n, damped, level, trend, seasonal, path)
             forecast[i, :, k] = path
+
+
+@jit
+def _meet(other, movement, middle, forecasts):
+    """Move forecasts half the way to others, where these are finite."""
+    for i in range(forecasts.shape[0]):
+        for h in range(forecasts.shape[1]):
+            for k in range(forecasts.shape[2]):
+                shift = (other[i, h, k] - forecasts[i, h, k, middle]) / 2
+                if movement[i, k] > 0 and abs(shift) < np.inf:
+                    for level in range(forecasts.shape[3]):
+                        forecasts[i, h, k, level] += shift
 
 
 def smoothed(values, ends, lengths, season, horizon):
@@ -195,7 +226,7 @@ def smoothed(values, ends, lengths, season, horizon):
     return forecast
 
 
-def move_towards(values, ends, lengths, plan, is_moving, forecasts):
+def move_towards(values, ends, lengths, plan, movement, forecasts):
     """Move forecasts half the way to those of exponential smoothing, where there are any.
 
     Parameters
@@ -204,13 +235,10 @@ def move_towards(values, ends, lengths, plan, is_moving, forecasts):
         As of :func:`smoothed`.
     plan : Plan
         The season, the whole horizon, and which level is the point forecast.
-    is_moving : ndarray of bool of shape (n, n_targets)
-        Series that never moved stay where they are.
+    movement : ndarray of shape (n, n_targets)
+        Series where this is zero never moved, and stay where they are.
     forecasts : ndarray of shape (n, n_steps, n_targets, n_levels)
         Changed in place, all levels alike; or the point forecasts alone.
     """
-    other = smoothed(values, ends, lengths, plan.season, plan.horizon)[:, : forecasts.shape[1]]
-    middle = plan.middle if forecasts.shape[3] > 1 else 0
-    shift = (other - forecasts[..., middle]) / 2
-    shift[~(np.isfinite(shift) & is_moving[:, np.newaxis])] = 0
-    forecasts += shift[..., np.newaxis]
+    other = smoothed(values, ends, lengths, plan.season, plan.horizon)
+    _meet(other, movement, plan.middle if forecasts.shape[3] > 1 else 0, forecasts)

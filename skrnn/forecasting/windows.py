@@ -117,6 +117,13 @@ class Windows:
             self.gain[indices], self.constants[indices], self.segment, first, starts, out,
         )  # fmt: skip
 
+    def pack_all(self, starts, out):
+        """Write all windows, which are of one length, to time-major rows as `pack` does."""
+        _pack_windows(
+            self.values, self.ends, self.n_rows, self.shift, self.gain, self.constants,
+            self.segment, 0, starts, out,
+        )  # fmt: skip
+
     def take(self, indices):
         """Return some of the windows; the rows stay shared."""
         return replace(
