@@ -288,7 +288,8 @@ def module_for(cpu, monkeypatch):
 
     monkeypatch.setattr(_shared, "compile_for_pointer", compile_anew)
     monkeypatch.setattr(binding, "get_host_cpu_features", lambda: features)
-    monkeypatch.setattr(_jit, "jit", numba.njit(**_jit._FLAGS))
+    for decorator in ("jit", "kernel_part"):
+        monkeypatch.setattr(_jit, decorator, numba.njit(**_jit._FLAGS))
     monkeypatch.setitem(sys.modules, "skrnn._tiles", None)
     copy_of(_tiles, "skrnn._tiles", monkeypatch)
     return copy_of(_gemm, f"skrnn_gemm_{cpu}", monkeypatch)
