@@ -180,6 +180,16 @@ def test_nan_gives_nan_and_spoils_no_neighbour(name, dtype):
 
 @each_dtype
 @each_function
+def test_nan_of_any_payload_gives_nan(name, dtype):
+    bits, exponent = BITS[dtype], {np.float32: 0xFF << 23, np.float64: 0x7FF << 52}[dtype]
+    payloads = np.random.default_rng(0).integers(1, exponent & -exponent, size=1000)
+    x = np.array(payloads + exponent, dtype=bits).view(dtype)
+    assert np.isnan(x).all()
+    assert np.isnan(apply(name, np.concatenate([x, -x]))).all()
+
+
+@each_dtype
+@each_function
 def test_no_result_leaves_its_range(name, dtype):
     x = np.sort(arguments(dtype))
     result = apply(name, x)
