@@ -16,7 +16,7 @@ from skrnn.prepared_training import PreparedGradient
 from skrnn.sequences import Sequences
 from skrnn.solvers import gradient_parts
 from skrnn.threads import Threads
-from skrnn.workspace import Workspace, aligned_empty
+from skrnn.workspace import Workspaces, aligned_empty
 
 # Steps times weights of a batch below which handing pieces to other threads costs more than it
 # saves.
@@ -24,6 +24,8 @@ WORTH_SHARING = 10_000_000
 # Steps, all sequences together, that are run at a time in training where there are more than twice
 # as many and nothing is read backwards: gradients of outputs are then held for these steps alone.
 STRETCH_ROWS = 2048
+# Numbers that the gradients of pieces may take together when threads share the pieces of a batch.
+GRADIENT_NUMBERS = 1_000_000
 ALONE = Threads(1)
 
 
@@ -213,7 +215,7 @@ class Objective:
         self._weight_slices = network.layout.weight_slices()
         self._tasks = network.gradient_tasks()
         self._may_cut = walk is bptt.full and network.n_directions == 1
-        self._workspaces = []
+        self._workspaces = Workspaces()
         self._gradients = []
         # Batches that are run by calls made ready once: those for the weights that came first.
         self._prepared, self._prepared_for, self._scaled = {}, None, (None, None)
@@ -263,25 +265,29 @@ class Objective:
         if len(pieces) == 1 or lengths.sum() * params.size < WORTH_SHARING:
             threads = ALONE
 
-        def run(piece, workspace, gradient):
-            if is_prepared and piece.size <= self._most_prepared:
-                return self._run_prepared(params, indices[piece], total_weight, workspace, gradient)
-            batch = PackedBatch(sequences, positions[piece], lengths[piece])
-            own = masks.take(piece)
-            return self._run_piece(
-                params, batch, indices[piece], total_weight, own, workspace, gradient.views
-            )
+        def run(piece, gradient):
+            with self._workspaces.borrow() as workspace:
+                if is_prepared and piece.size <= self._most_prepared:
+                    return self._run_prepared(
+                        params, indices[piece], total_weight, workspace, gradient
+                    )
+                batch = PackedBatch(sequences, positions[piece], lengths[piece])
+                own = masks.take(piece)
+                return self._run_piece(
+                    params, batch, indices[piece], total_weight, own, workspace, gradient.views
+                )
 
         loss, total = 0.0, self._begin_gradient(0, params.dtype, sequences, positions)
-        for first in range(0, len(pieces), threads.count):
-            wave = pieces[first : first + threads.count]
+        size = self._n_at_once(threads)
+        for first in range(0, len(pieces), size):
+            wave = pieces[first : first + size]
             # The first piece writes to the gradient of the batch; the others are added to it.
             gradients = [
                 total if first + i == 0
                 else self._begin_gradient(1 + i, params.dtype, sequences, positions[piece])
                 for i, piece in enumerate(wave)
             ]  # fmt: skip
-            loss = sum(threads.map(run, wave, self._workspaces_for(wave), gradients), start=loss)
+            loss = sum(threads.map(run, wave, gradients), start=loss)
             for gradient in gradients:
                 if gradient is not total:
                     total.add(gradient)
@@ -328,11 +334,11 @@ class Objective:
 
     def _gradient_of_piece(self, params, indices, total_weight):
         """Return loss and gradient of a batch that is run at once in this thread."""
-        (workspace,) = self._workspaces_for([indices])
         total = self._begin_gradient(0, params.dtype, self.sequences, indices)
         flags = begin()
         try:
-            loss = self._run_prepared(params, indices, total_weight, workspace, total)
+            with self._workspaces.borrow() as workspace:
+                loss = self._run_prepared(params, indices, total_weight, workspace, total)
             loss += self._penalize(params, total.vector, total_weight)
         finally:
             end(flags)
@@ -357,11 +363,11 @@ class Objective:
     def _views(self, vector):
         return NetworkWeights(self.network, vector)
 
-    def _workspaces_for(self, wave):
-        """Return a workspace for each piece that is run at a time."""
-        while len(self._workspaces) < len(wave):
-            self._workspaces.append(Workspace())
-        return self._workspaces[: len(wave)]
+    def _n_at_once(self, threads):
+        """Return how many pieces threads share before their gradients are added up."""
+        if threads.count == 1:
+            return 1
+        return max(threads.count, GRADIENT_NUMBERS // self.network.layout.size)
 
     def _begin_gradient(self, number, dtype, sequences, positions):
         """Return one of the gradients that are kept from batch to batch, all zero."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from math import prod
 
 import numpy as np
@@ -96,3 +97,22 @@ class Workspace:
         if kept is None or kept[0] != condition:
             kept = self._kept[key] = (condition, make())
         return kept[1]
+
+
+class Workspaces:
+    """Workspaces that threads borrow; there are as many as were ever borrowed at once."""
+
+    def __init__(self):
+        self._free = []
+
+    @contextmanager
+    def borrow(self):
+        """Lend a workspace for the length of a ``with`` block."""
+        try:
+            workspace = self._free.pop()
+        except IndexError:
+            workspace = Workspace()
+        try:
+            yield workspace
+        finally:
+            self._free.append(workspace)

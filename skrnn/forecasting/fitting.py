@@ -87,8 +87,7 @@ class WindowRegressor(RNNRegressor):
         run, flags = prepared.borrow(network, params, n, n_steps), begin()
         try:
             windows.pack_all(run.starts, run.trace.steps)
-            run.advance()
-            raw = run.read("raw").copy()
+            raw = run.advance_and_read().copy()
         finally:
             end(flags)
             prepared.give_back(network, params, run)
