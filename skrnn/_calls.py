@@ -156,20 +156,25 @@ class CallList:
     ----------
     calls : list of (callable, tuple)
         The functions, kernels or not, each with its arguments.
+
+    Attributes
+    ----------
+    parts : list of (callable, tuple)
+        What is called in a run: the calls, or tables of them.
     """
 
     def __init__(self, calls):
-        self._parts = list(calls)
+        self.parts = list(calls)
         self._runs_left = RUNS_BEFORE
 
     def run(self):
         """Make all calls."""
-        for function, arguments in self._parts:
+        for function, arguments in self.parts:
             function(*arguments)
         if self._runs_left:
             self._runs_left -= 1
             if not self._runs_left:
-                self._parts = _in_tables(self._parts)
+                self.parts = _in_tables(self.parts)
 
 
 def _in_tables(calls):

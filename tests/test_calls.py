@@ -49,8 +49,8 @@ def test_kernels_are_put_in_tables_and_do_the_same(monkeypatch):
         expected += 2 * every_second
         listed.run()
     np.testing.assert_array_equal(total, expected)
-    assert len(listed._parts) == 1
-    assert listed._parts[0][0].__name__ == "run"
+    assert len(listed.parts) == 1
+    assert listed.parts[0][0].__name__ == "run"
 
 
 def test_what_needs_python_stays_in_its_place():

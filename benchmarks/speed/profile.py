@@ -18,6 +18,12 @@ from speed.cases import make_cases, training_flops
 from speed.peers import this_library
 
 SHAPES = ("H16", "H32", "H64", "H128", "H256")
+# Parts of the kernels in lists of calls, by how their modules' names begin.
+_MODULES = {
+    "skrnn.cells": "recurrence",
+    "skrnn.heads": "output and loss",
+    "skrnn.pooling": "output and loss",
+}
 
 
 class Clock:
@@ -61,16 +67,13 @@ def _watched():
     """Return the part, owner and name of every function to be timed."""
     from skrnn import heads, layer, objective, sequences, solvers, training
 
-    ends = ("read", "raw", "value_and_gradient", "backward", "add_weight_gradients")
     return [
-        ("recurrence", layer.Layer, "forward"),
-        ("recurrence", layer.Layer, "backward"),
         ("input's share", layer, "_project"),
         ("weight gradients", layer, "_add_gate_gradient"),
         ("copies", layer.Layer, "factors"),
         ("copies", layer.Layer, "transposed"),
         ("copies", sequences.Sequences, "pack"),
-        *[("output and loss", heads.SequenceHead, name) for name in ends],
+        ("output and loss", heads.SequenceHead, "value_and_gradient"),
         ("solver", training, "clip_norm"),
         ("solver", solvers.Adam, "step"),
         ("Python", objective.Objective, "gradient"),
@@ -78,18 +81,35 @@ def _watched():
     ]
 
 
+def _part_of(function):
+    """Return the part of a function in a list of calls."""
+    if function is np.copyto:
+        return "copies"
+    module = getattr(function, "__module__", None) or ""
+    return next((part for start, part in _MODULES.items() if module.startswith(start)), "Python")
+
+
+def _shape_of_forward(first, n_steps, starts, mask, W_h, b_h, gates, *_):
+    """Return gates, units, sequences and steps from what a cell's `forward` is called with."""
+    n_gates, n_units = b_h.shape
+    return n_gates, n_units, gates.shape[1] // n_steps, n_steps
+
+
 def _epochs(train, n_epochs):
     """Return the seconds of each part of an epoch, and how often each shape was run."""
-    from skrnn.layer import Layer
+    from skrnn._calls import CallList
 
-    clock, runs, forward = Clock(), Counter(), Layer.forward
+    clock, runs = Clock(), Counter()
 
-    def noted(layer, weights, x, batch, *args, **keywords):
-        runs[weights.W_h.shape[0], weights.W_h.shape[1], batch.n_sequences, batch.n_steps] += 1
-        return forward(layer, weights, x, batch, *args, **keywords)
+    def run_timed(calls):
+        for function, args in calls.parts:
+            if "forward" in getattr(function, "__name__", ""):
+                runs[_shape_of_forward(*args)] += 1
+            with clock.call(_part_of(function), function):
+                function(*args)
 
     with ExitStack() as stack:
-        stack.enter_context(patch.object(Layer, "forward", noted))
+        stack.enter_context(patch.object(CallList, "run", run_timed))
         for part, owner, name in _watched():
             function = clock.timed(part, (owner, name), getattr(owner, name))
             stack.enter_context(patch.object(owner, name, function))
