@@ -200,17 +200,42 @@ def _add_block(
 
 
 @kernel_part
-def _product(
+def _run_down(
     zero, size, deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows, depth,
     columns,
 ):  # fmt: skip
-    """Run a product given by addresses and strides in bytes; the sums begin with what is at `s`."""
+    """Run a product a block of its depth at a time."""
     for k in range(0, max(depth, 1), deepest):
         if k > 0:
             s, s_row = c, c_row
         _add_block(
             zero, size, a + k * a_step, a_row, a_step, b + k * b_step, b_step, b_panel, s, s_row,
             c, c_row, rows, deepest if k + deepest <= depth else depth - k, columns,
+        )  # fmt: skip
+
+
+@kernel_part
+def _product(
+    zero, size, deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows, depth,
+    columns,
+):  # fmt: skip
+    """Run a product given by addresses and strides in bytes; the sums begin with what is at `s`."""
+    if b_panel == 0 or b_step == 2 * VECTOR_BYTES:
+        _run_down(
+            zero, size, deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows,
+            depth, columns,
+        )  # fmt: skip
+        return
+    # Machines with vectors of different widths may share a cache: this was compiled on one, and the
+    # panels were cut on another. The last panel begins with columns of the one before it.
+    width = b_step // size
+    for panel in range((columns + width - 1) // width):
+        first = panel * width
+        skipped = first + width - columns if first + width > columns else 0
+        k = first * size
+        _run_down(
+            zero, size, deepest, a, a_row, a_step, b + panel * b_panel + skipped * size, b_step, 0,
+            s + k, s_row, c + k, c_row, rows, depth, width - skipped,
         )  # fmt: skip
 
 
@@ -232,9 +257,23 @@ def _product_double(
     )  # fmt: skip
 
 
+# What kernels call that are older than `s` and panels.
+def _plain_product_single(deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns):
+    _product(
+        np.float32(0), 4, deepest, a, a_row, a_step, b, b_step, 0, c, c_row, c, c_row, rows, depth,
+        columns,
+    )  # fmt: skip
+
+
+def _plain_product_double(deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns):
+    _product(
+        np.float64(0), 8, deepest, a, a_row, a_step, b, b_step, 0, c, c_row, c, c_row, rows, depth,
+        columns,
+    )  # fmt: skip
+
+
 def _numpys_product(dtype):
     """Return the product of matrices at addresses by NumPy, without the promise of its bits."""
-    width = 2 * VECTOR_BYTES // dtype.itemsize
 
     def matrix(address, shape, strides):
         reach = [(n - 1) * stride for n, stride in zip(shape, strides, strict=True)]
@@ -246,6 +285,7 @@ def _numpys_product(dtype):
     def right_factor(b, b_step, b_panel, depth, columns):
         if b_panel == 0:
             return matrix(b, (depth, columns), (b_step, dtype.itemsize))
+        width = b_step // dtype.itemsize
         B = np.empty((depth, columns), dtype=dtype)
         for i, first in enumerate(_first_columns(columns, width)):
             panel = matrix(b + i * b_panel, (depth, width), (b_step, dtype.itemsize))
@@ -264,19 +304,28 @@ def _numpys_product(dtype):
     return run
 
 
+def _numpys_plain_product(dtype):
+    run = _numpys_product(dtype)
+
+    def add(deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns):
+        run(deepest, a, a_row, a_step, b, b_step, 0, c, c_row, c, c_row, rows, depth, columns)
+
+    return add
+
+
+def _share(name, function, fallback, n_arguments):
+    return SharedFunction(f"{__name__.replace('.', '_')}_{name}", function, fallback, n_arguments)
+
+
 # Never to change: kernels in a user's cache may be older than this file (see skrnn._shared).
-_SHARED = {
-    bits: SharedFunction(
-        f"{__name__.replace('.', '_')}_affine_product_{bits}",
-        function,
-        _numpys_product(dtype),
-        14,
-    )
-    for bits, function, dtype in (
-        (32, _product_single, np.dtype(np.float32)),
-        (64, _product_double, np.dtype(np.float64)),
-    )
-}
+_SHARED, _SHARED_BEFORE = {}, {}
+for _bits, _affine, _plain in (
+    (32, _product_single, _plain_product_single),
+    (64, _product_double, _plain_product_double),
+):
+    _dtype = np.dtype(f"f{_bits // 8}")
+    _SHARED[_bits] = _share(f"affine_product_{_bits}", _affine, _numpys_product(_dtype), 14)
+    _SHARED_BEFORE[_bits] = _share(f"product_{_bits}", _plain, _numpys_plain_product(_dtype), 11)
 
 
 @intrinsic
@@ -296,7 +345,7 @@ def _call_product(
 @kernel_part
 def _run_product(A, B, s, s_row, C):
     if C.size > 0:
-        in_panels = B.shape[1] != C.shape[1]
+        is_cut = B.shape[1] != C.shape[1]
         _call_product(
             C.dtype.type(0),
             DEPTH_BLOCK,
@@ -305,7 +354,7 @@ def _run_product(A, B, s, s_row, C):
             A.itemsize,
             address_of(B),
             B.strides[0],
-            A.shape[1] * B.strides[0] if in_panels else 0,
+            A.shape[1] * B.strides[0] if is_cut else 0,
             s,
             s_row,
             address_of(C),

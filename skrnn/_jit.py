@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numba
 from numba.core.registry import CPUDispatcher
 
@@ -50,10 +52,16 @@ def jit(function):
 
 
 class _KernelPart(CPUDispatcher):
-    """A compiled function without an entry for Python, where the plain function runs instead."""
+    """A compiled function without an entry for Python, which gets one when it is called there."""
 
     def __call__(self, *args):
-        return self.py_func(*args)
+        return _with_entry(self.py_func)(*args)
+
+
+@cache
+def _with_entry(function):
+    # Not kept on disk: Numba would take it for the function without an entry.
+    return numba.njit(**_FLAGS)(function)
 
 
 def kernel_part(function):
@@ -70,8 +78,8 @@ def kernel_part(function):
     Returns
     -------
     dispatcher : numba.core.dispatcher.Dispatcher
-        The compiled counterpart; called from Python it runs the function as it is. The plain
-        function where ``NUMBA_DISABLE_JIT=1`` is set.
+        The compiled counterpart; called from Python it is compiled once more. The plain function
+        where ``NUMBA_DISABLE_JIT=1`` is set.
     """
     flags = {**_FLAGS, "no_cpython_wrapper": True}
     try:

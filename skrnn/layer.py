@@ -18,9 +18,8 @@ from skrnn._views import flat
 from skrnn.cells import clear
 from skrnn.params import chrono_bias, glorot_uniform, orthogonal
 
-# Sequences of a batch from which copies of the weights in panels pay: a single row reads them
-# sooner as they are.
-WORTH_PANELS = 8
+# Rows of a batch, all steps together, from which copies of the weights in panels pay.
+WORTH_PANELS = 256
 
 
 @jit
@@ -189,7 +188,12 @@ class Layer:
         def take(shape):
             return workspace.take((self.name, "transposed", which), shape, matrices.dtype)
 
-        return in_panels(matrices.transpose(0, 2, 1), take)
+        turned = matrices.transpose(0, 2, 1)
+        if which == "W_x" or self.cell.takes_panels:
+            return in_panels(turned, take)
+        copy = take(turned.shape)
+        copy[...] = turned
+        return copy
 
     def factors(self, weights, shape, workspace):
         """Return the matrices that the way forward multiplies by, as they are read soonest.
@@ -209,15 +213,13 @@ class Layer:
             Right-hand factors of products, those of the weights themselves where copies would not
             pay.
         """
-        if shape.n_sequences < WORTH_PANELS:
+        if shape.n_rows < WORTH_PANELS:
             return weights.W_x, weights.W_h
 
         def panels(which):
             matrices = getattr(weights, which)
-            return in_panels(
-                matrices,
-                lambda shape: workspace.take((self.name, "panels", which), shape, matrices.dtype),
-            )
+            key = (self.name, "panels", which)
+            return in_panels(matrices, lambda size: workspace.take(key, size, matrices.dtype))
 
         W_h = panels("W_h") if self.cell.takes_panels else weights.W_h
         return panels("W_x"), W_h

@@ -24,8 +24,10 @@ WORTH_SHARING = 10_000_000
 # Steps, all sequences together, that are run at a time in training where there are more than twice
 # as many and nothing is read backwards: gradients of outputs are then held for these steps alone.
 STRETCH_ROWS = 2048
-# Numbers that the gradients of pieces may take together when threads share the pieces of a batch.
+# Threads share so many pieces of a batch before the gradients are added up, if those take no more
+# than so many numbers together.
 GRADIENT_NUMBERS = 1_000_000
+PIECES_A_THREAD = 4
 ALONE = Threads(1)
 
 
@@ -217,7 +219,8 @@ class Objective:
         self._may_cut = walk is bptt.full and network.n_directions == 1
         self._workspaces = Workspaces()
         self._gradients = []
-        # Batches that are run by calls made ready once: those for the weights that came first.
+        # Batches that are run by calls made ready once: those for the vector of weights that came
+        # first, which is kept so that no other can be taken for it.
         self._prepared, self._prepared_for, self._scaled = {}, None, (None, None)
         self._most_prepared = self._count_prepared()
         self._most_alone = min(self._most_prepared, inference.piece_size(network))
@@ -367,7 +370,8 @@ class Objective:
         """Return how many pieces threads share before their gradients are added up."""
         if threads.count == 1:
             return 1
-        return max(threads.count, GRADIENT_NUMBERS // self.network.layout.size)
+        fitting = GRADIENT_NUMBERS // self.network.layout.size
+        return max(threads.count, min(PIECES_A_THREAD * threads.count, fitting))
 
     def _begin_gradient(self, number, dtype, sequences, positions):
         """Return one of the gradients that are kept from batch to batch, all zero."""

@@ -51,7 +51,8 @@ class Threads:
                 try:
                     results[i] = function(*calls[i])
                 except BaseException:
-                    left.clear()
+                    with lock:
+                        left.clear()
                     raise
 
         n_helpers = min(self.count, len(calls)) - 1

@@ -9,12 +9,13 @@ import minimal_gated_unit
 import networks
 import numpy as np
 import pytest
+from elman_by_hand import ELMAN
 from minimal_gated_unit import MGU
 from sklearn.base import clone
 
 from skrnn import Cell, RNNClassifier, RNNRegressor, check_cell
 from skrnn._jit import JIT_DISABLED
-from skrnn.cells import GRU, LSTM
+from skrnn.cells import GRU, LSTM, read_state
 
 FORWARD, BACKWARD = minimal_gated_unit.forward, minimal_gated_unit.backward
 
@@ -27,6 +28,20 @@ def test_the_cells_of_the_library_pass(cell, activation):
 @pytest.mark.parametrize("options", [{}, {"n_units": 9, "n_channels": 1, "random_state": 3}])
 def test_a_cell_of_ones_own_passes(options):
     check_cell(MGU, **options)
+
+
+def test_a_cell_that_reads_single_weights_gets_them_as_they_are():
+    check_cell(ELMAN, n_units=20)
+
+
+def test_what_cells_call_works_from_python_too():
+    starts, states, operand = (
+        np.array([0, 2, 4]),
+        np.arange(18.0).reshape(1, 6, 3),
+        np.zeros((4, 3)),
+    )
+    read_state(1, starts, np.empty((0, 3)), states, operand)
+    np.testing.assert_array_equal(operand[2:], states[0, 2:4])
 
 
 @pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")

@@ -61,12 +61,43 @@ def panel_product(A, B, C, module=_gemm):
     return result
 
 
+def foreign_panels(B, width):
+    """Panels as a machine with other vectors cuts them."""
+    firsts = [min(first, B.shape[1] - width) for first in range(0, B.shape[1], width)]
+    return np.concatenate([B[:, first : first + width] for first in firsts])
+
+
 def assert_right(actual, A, B, C):
     """Within the rounding of a chain of multiply-adds."""
     exact = C.astype(np.longdouble) + A.astype(np.longdouble) @ B.astype(np.longdouble)
     size = np.abs(C).astype(np.longdouble) + np.abs(A.astype(np.longdouble)) @ np.abs(B)
     bound = (A.shape[1] + 1) * np.finfo(C.dtype).eps * size
     assert (np.abs(actual - exact) <= bound).all()
+
+
+@compiled
+@each_dtype
+@pytest.mark.parametrize("n_bytes", [16, 64, 256])
+def test_panels_of_another_machine_are_read_right(dtype, n_bytes):
+    A, B, C = draw(5, 300, 70, dtype)
+    expected, result = product(A, B, C), C.copy()
+    width = n_bytes // np.dtype(dtype).itemsize
+    _gemm.add_product(A, np.ascontiguousarray(foreign_panels(B, width)), result)
+    np.testing.assert_array_equal(result, expected)
+
+
+@compiled
+@each_dtype
+def test_kernels_of_a_cache_that_is_older_find_their_product(dtype):
+    A, B, C = draw(5, 7, 40, dtype)
+    expected, size = product(A, B, C), C.itemsize
+    old = _gemm._SHARED_BEFORE[8 * size]
+    assert old.name == f"skrnn__gemm_product_{8 * size}"
+    old._stand_in(
+        128, A.ctypes.data, A.strides[0], size, B.ctypes.data, B.strides[0], C.ctypes.data,
+        C.strides[0], 5, 7, 40,
+    )  # fmt: skip
+    np.testing.assert_array_equal(C, expected)
 
 
 @each_dtype
