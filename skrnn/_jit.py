@@ -17,6 +17,15 @@ _FLAGS = {
 JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 
 
+def _compile(function, flags):
+    try:
+        return numba.njit(cache=True, **flags)(function)
+    except RuntimeError:
+        # No folder to keep machine code in: a read-only install without a home, or a function
+        # typed at a prompt. It then compiles anew in each process.
+        return numba.njit(**flags)(function)
+
+
 def jit(function):
     """Compile a kernel on its first call, in nopython mode, and keep the machine code on disk.
 
@@ -43,12 +52,7 @@ def jit(function):
     >>> values
     array([2., 2.])
     """
-    try:
-        return numba.njit(cache=True, **_FLAGS)(function)
-    except RuntimeError:
-        # No folder to keep machine code in: a read-only install without a home, or a function
-        # typed at a prompt. It then compiles anew in each process.
-        return numba.njit(**_FLAGS)(function)
+    return _compile(function, _FLAGS)
 
 
 class _KernelPart(CPUDispatcher):
@@ -81,11 +85,7 @@ def kernel_part(function):
         The compiled counterpart; called from Python it is compiled once more. The plain function
         where ``NUMBA_DISABLE_JIT=1`` is set.
     """
-    flags = {**_FLAGS, "no_cpython_wrapper": True}
-    try:
-        part = numba.njit(cache=True, **flags)(function)
-    except RuntimeError:  # as above
-        part = numba.njit(**flags)(function)
+    part = _compile(function, {**_FLAGS, "no_cpython_wrapper": True})
     if not JIT_DISABLED:
         part.__class__ = _KernelPart
     return part

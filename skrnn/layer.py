@@ -106,6 +106,16 @@ class Buffers:
     output: np.ndarray
     make_d_output: object
 
+    @property
+    def forward(self):
+        """What a cell reads and writes on the way forward, in the order of its arguments."""
+        return self.gates, self.inner, self.operands, self.states
+
+    @property
+    def backward(self):
+        """The same on the way back."""
+        return *self.forward, self.d_output, self.d_state
+
     @cached_property
     def d_output(self):
         """Loss gradient of the outputs: made when it is needed, unless somebody set it."""
@@ -283,21 +293,20 @@ class Layer:
         _project(x, W_x, weights.b_x, weights.b_h, weights.added, buffers.gates)
 
         def run(first, last):
-            self.cell.forward(
-                first, last, batch.starts, mask, W_h, weights.b_h,
-                buffers.gates, buffers.inner, buffers.operands, buffers.states,
-            )  # fmt: skip
+            self.cell.forward(first, last, batch.starts, mask, W_h, weights.b_h, *buffers.forward)
 
         advance(run, batch, buffers.gates, buffers.states)
         return Kept(x, mask, buffers)
 
-    def prepare(self, weights, x, shape, workspace):
+    def prepare(self, weights, factors, x, shape, workspace):
         """Return what runs all steps of a batch, again and again, without another look at it.
 
         Parameters
         ----------
         weights : LayerWeights
             The weights.
+        factors : tuple of ndarray
+            What :meth:`factors` returned for them.
         x : ndarray of shape (R, n_inputs)
             Where what arrives at each step will be.
         shape : Shape
@@ -313,12 +322,9 @@ class Layer:
             Functions with their arguments, to be called in this order.
         """
         buffers, mask = self._buffers(shape, workspace, x.dtype, None), weights.no_mask
-        W_x, W_h = self.factors(weights, shape, workspace)
+        W_x, W_h = factors
         project = (x, W_x, weights.b_x, weights.b_h, weights.added, buffers.gates)
-        forward = (
-            0, shape.n_steps, shape.starts, mask, W_h, weights.b_h,
-            buffers.gates, buffers.inner, buffers.operands, buffers.states,
-        )  # fmt: skip
+        forward = (0, shape.n_steps, shape.starts, mask, W_h, weights.b_h, *buffers.forward)
         return Kept(x, mask, buffers), [(_project, project), (self.cell.forward, forward)]
 
     def prepare_back(self, weights, kept, shape, workspace, gradient):
@@ -345,10 +351,7 @@ class Layer:
         buffers = kept.buffers
         turned = self.transposed(weights, workspace)
         first = [(self.transposed, (weights, workspace)), (buffers.d_state.fill, (0,))]
-        back = (
-            0, shape.n_steps, shape.starts, kept.mask, turned, buffers.gates, buffers.inner,
-            buffers.operands, buffers.states, buffers.d_output, buffers.d_state,
-        )  # fmt: skip
+        back = (0, shape.n_steps, shape.starts, kept.mask, turned, *buffers.backward)
         gates = [
             (_add_gate_gradient, self._gate_arguments(kept, gate, gradient))
             for gate in range(len(self.cell.gates))
@@ -367,7 +370,7 @@ class Layer:
         -------
         d_x : ndarray of shape (R, n_inputs)
             The place.
-        first, calls : list of (callable, tuple)
+        first, calls
             As those of `prepare_back`.
         """
         turned = self.transposed(weights, workspace, "W_x")
@@ -460,10 +463,7 @@ class Layer:
         buffers.d_state[...] = 0 if d_final is None else d_final
 
         def run(first, last):
-            self.cell.backward(
-                first, last, batch.starts, kept.mask, W_h, buffers.gates, buffers.inner,
-                buffers.operands, buffers.states, buffers.d_output, buffers.d_state,
-            )  # fmt: skip
+            self.cell.backward(first, last, batch.starts, kept.mask, W_h, *buffers.backward)
 
         walk(run, batch, buffers.d_output, buffers.d_state)
 

@@ -100,11 +100,11 @@ class PreparedRun(Packed):
         return joined
 
     def _add_layer(self, layer, weights, x):
-        kept, calls = layer.prepare(weights, x, self.shape, self._workspace)
         copying = weights, self.shape, self._workspace
-        W_x, W_h = layer.factors(*copying)
-        if W_x is not weights.W_x or W_h is not weights.W_h:
+        factors = layer.factors(*copying)
+        if factors[0] is not weights.W_x or factors[1] is not weights.W_h:
             self._copies.append((layer.factors, copying))
+        kept, calls = layer.prepare(weights, factors, x, self.shape, self._workspace)
         self._listed += calls
         states, n = kept.buffers.states, self.shape.n_sequences
         self.initial.append(states[:, :n])

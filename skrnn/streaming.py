@@ -129,7 +129,7 @@ class Streaming:
             if not run.load(x[:, np.newaxis]):
                 _refuse_not_finite(x)
             # What is read of a stream may be the newest state alone, as it is of a sequence.
-            reads_last = network.pooling == "last"
+            reads_last = network.pooling == "last" and respond is not None
             raw = run.advance_and_read(state.layers) if reads_last else None
             if not reads_last:
                 run.advance(state.layers)
