@@ -7,6 +7,7 @@ import numpy as np
 from skrnn._gemm import add_product, add_transposed_product, affine_product
 from skrnn._jit import jit
 from skrnn._math import tanh
+from skrnn._sums import add_column_sums
 from skrnn._views import flat
 from skrnn.params import glorot_uniform
 
@@ -26,9 +27,7 @@ def _squash(values):
 @jit
 def _add_gradient(x, d_out, d_W, d_b):
     add_transposed_product(x, d_out, d_W)
-    for row in range(d_out.shape[0]):
-        for k in range(d_b.size):
-            d_b[k] += d_out[row, k]
+    add_column_sums(d_out, d_b)
 
 
 class Dense:

@@ -11,9 +11,9 @@ import numpy as np
 
 from skrnn._gemm import add_product, add_transposed_product, affine_product
 from skrnn._jit import jit
+from skrnn._sums import add_column_sums
 from skrnn._views import flat
 from skrnn.cells import clear
-from skrnn.layer import add_column_sums
 from skrnn.params import glorot_uniform
 from skrnn.pooling import POOLINGS
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from skrnn import bptt
 from skrnn._gemm import add_product, add_transposed_product, affine_product, in_panels
-from skrnn._jit import jit, kernel_part
+from skrnn._jit import jit
+from skrnn._sums import add_column_sums
 from skrnn._views import flat
 from skrnn.cells import clear
 from skrnn.params import chrono_bias, glorot_uniform, orthogonal
@@ -38,26 +39,6 @@ def _input_gradient(gates, W_x, d_x):
     clear(flat(d_x, 0, d_x.shape[0]))
     for g in range(gates.shape[0]):
         add_product(gates[g], W_x[g], d_x)
-
-
-@kernel_part
-def add_column_sums(values, sums):
-    """Add the sum of each column, from the last row to the first.
-
-    Four rows at a time: a sum is read and written once for all of them.
-    """
-    last = values.shape[0]
-    while last >= 4:
-        a, b = flat(values, last - 1, last), flat(values, last - 2, last - 1)
-        c, d = flat(values, last - 3, last - 2), flat(values, last - 4, last - 3)
-        for k in range(sums.size):
-            sums[k] = (((sums[k] + a[k]) + b[k]) + c[k]) + d[k]
-        last -= 4
-    while last > 0:
-        a = flat(values, last - 1, last)
-        for k in range(sums.size):
-            sums[k] += a[k]
-        last -= 1
 
 
 @jit

@@ -7,8 +7,9 @@ from math import sqrt
 import numpy as np
 
 from skrnn import bptt, checkpointing, inference
-from skrnn._jit import jit, kernel_part
+from skrnn._jit import jit
 from skrnn._subnormals import begin, end
+from skrnn._sums import squared_norm
 from skrnn.batching import PackedBatch, even_batches, longest_first
 from skrnn.embedding import SparseGradient
 from skrnn.network import NO_DROPOUT, DropoutMasks, NetworkWeights
@@ -29,29 +30,6 @@ STRETCH_ROWS = 2048
 GRADIENT_NUMBERS = 1_000_000
 PIECES_A_THREAD = 4
 ALONE = Threads(1)
-
-
-@kernel_part
-def _square(value):
-    return np.float64(value) * np.float64(value)
-
-
-@jit
-def squared_norm(values):
-    """Return the sum of squares in float64, always added in the same order.
-
-    Four chains of additions keep the adder busy, where one would wait for itself.
-    """
-    a = b = c = d = 0.0
-    quarter = values.size // 4
-    for k in range(quarter):
-        a += _square(values[k])
-        b += _square(values[k + quarter])
-        c += _square(values[k + 2 * quarter])
-        d += _square(values[k + 3 * quarter])
-    for k in range(4 * quarter, values.size):
-        a += _square(values[k])
-    return (a + b) + (c + d)
 
 
 @jit

@@ -14,7 +14,7 @@ LAYERS = (
     {"_jit"},
     {"_tiles", "_shared", "_calls"},
     {"_math", "_gemm", "_views", "_subnormals"},
-    {"cells", "sequences", "threads", "workspace", "_drawing"},
+    {"_sums", "cells", "sequences", "threads", "workspace", "_drawing"},
     {"layouts", "params", "losses", "solvers", "sampling", "crf", "plotting", "masks", "trace"},
     {"lazy"},
     {"validation", "batching", "pooling", "bptt", "_attention", "output_layouts", "targets"},
