@@ -199,7 +199,9 @@ class Objective:
         self._gradients = []
         # Batches that are run by calls made ready once: those for the vector of weights that came
         # first, which is kept so that no other can be taken for it.
-        self._prepared, self._prepared_for, self._scaled = {}, None, (None, None)
+        self._prepared, self._prepared_for = {}, None
+        # The total weight of a batch, and all weights divided by it.
+        self._scaled = None, None
         self._most_prepared = self._count_prepared()
         self._most_alone = min(self._most_prepared, inference.piece_size(network))
 
