@@ -25,6 +25,8 @@ _RESULT, _ERROR, _ROW = 1 + MOST_WORDS, 2 + MOST_WORDS, 3 + MOST_WORDS
 _WORD = np.dtype(np.intp)
 # Runs from Python before the table is made, which takes as long as some dozens of them save.
 RUNS_BEFORE = 50
+# The same beside other threads, for which one waits at each return to Python.
+SHARED_RUNS_BEFORE = 3
 # What Numba makes of an array, in this order; nothing counts references if the first two are zero.
 _ARRAY_PARTS = ("meminfo", "parent", "nitems", "itemsize", "data", "shape", "strides")
 
@@ -58,10 +60,8 @@ def _run_rows(table):
     return table.shape[0]
 
 
-# Numba's types of arrays, by what they depend on: Numba takes long to tell.
-_kinds = {}
-# Compiled kernels and their addresses, by kernel and types of its arguments; None for those that
-# must be called from Python.
+# Compiled kernels and their addresses, by kernel and what its arguments look like; None for those
+# that must be called from Python.
 _found = {}
 
 
@@ -91,14 +91,11 @@ def _find(function, kinds):
     return (compiled, address) if address else None
 
 
-def _kind_of(function, argument):
-    """Return the type that a kernel sees in an argument."""
+def _look_of(argument):
+    """Return what Numba's type of an argument depends on: the type itself takes long to compare."""
     if not isinstance(argument, np.ndarray):
-        return function.typeof_pyval(argument)
-    key = argument.dtype, argument.ndim, argument.flags.num
-    if key not in _kinds:
-        _kinds[key] = function.typeof_pyval(argument)
-    return _kinds[key]
+        return type(argument)
+    return argument.dtype, argument.ndim, argument.flags.num
 
 
 def _words_of(argument):
@@ -117,9 +114,9 @@ def _bind(function, arguments):
     """
     if not isinstance(function, Dispatcher):
         return None
-    key = function, tuple([_kind_of(function, argument) for argument in arguments])
+    key = function, *[_look_of(argument) for argument in arguments]
     if key not in _found:
-        _found[key] = _find(*key)
+        _found[key] = _find(function, tuple(map(function.typeof_pyval, arguments)))
     if _found[key] is None:
         return None
     words = [word for argument in arguments for word in _words_of(argument)]
@@ -156,6 +153,8 @@ class CallList:
     ----------
     calls : list of (callable, tuple)
         The functions, kernels or not, each with its arguments.
+    waits_for_others : bool, default=False
+        Whether other threads run other lists at the same time.
 
     Attributes
     ----------
@@ -163,9 +162,9 @@ class CallList:
         What is called in a run: the calls, or tables of them.
     """
 
-    def __init__(self, calls):
+    def __init__(self, calls, waits_for_others=False):
         self.parts = list(calls)
-        self._runs_left = RUNS_BEFORE
+        self._runs_left = SHARED_RUNS_BEFORE if waits_for_others else RUNS_BEFORE
 
     def run(self):
         """Make all calls."""

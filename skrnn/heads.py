@@ -311,8 +311,8 @@ class SequenceHead:
 
         Returns
         -------
-        first, calls : list of (callable, tuple)
-            Functions with their arguments: what depends on the weights alone, and the rest.
+        copies, calls : list of (callable, tuple)
+            Functions with their arguments: what copies weights, and the rest.
         """
         turned = workspace.take("W_hy", weights[0].shape[::-1], d_raw.dtype)
         d_features = workspace.take("d_features", trace.features.shape, d_raw.dtype)

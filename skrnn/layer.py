@@ -326,18 +326,19 @@ class Layer:
 
         Returns
         -------
-        first, calls : list of (callable, tuple)
-            Functions with their arguments: what depends on the weights alone, and the rest.
+        copies, calls : list of (callable, tuple)
+            Functions with their arguments: what copies weights, and the rest, before which somebody
+            writes ``kept.buffers.d_state``.
         """
         buffers = kept.buffers
         turned = self.transposed(weights, workspace)
-        first = [(self.transposed, (weights, workspace)), (buffers.d_state.fill, (0,))]
+        copies = [(self.transposed, (weights, workspace))]
         back = (0, shape.n_steps, shape.starts, kept.mask, turned, *buffers.backward)
         gates = [
             (_add_gate_gradient, self._gate_arguments(kept, gate, gradient))
             for gate in range(len(self.cell.gates))
         ]
-        return first, [(self.cell.backward, back), *gates]
+        return copies, [(self.cell.backward, back), *gates]
 
     def prepare_down(self, weights, kept, workspace):
         """Return where the gradient of the input will be, and the calls that form it.
@@ -351,13 +352,13 @@ class Layer:
         -------
         d_x : ndarray of shape (R, n_inputs)
             The place.
-        first, calls
+        copies, calls
             As those of `prepare_back`.
         """
         turned = self.transposed(weights, workspace, "W_x")
         d_x = workspace.take((self.name, "d_x"), kept.x.shape, kept.x.dtype)
-        first = [(self.transposed, (weights, workspace, "W_x"))]
-        return d_x, first, [(_input_gradient, (kept.buffers.gates, turned, d_x))]
+        copies = [(self.transposed, (weights, workspace, "W_x"))]
+        return d_x, copies, [(_input_gradient, (kept.buffers.gates, turned, d_x))]
 
     def project(self, weights, x):
         """Return the input's share of every gate.

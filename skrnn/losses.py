@@ -1,8 +1,9 @@
 """Losses: the value, its gradient with respect to the raw output, and the way back to targets.
 
 Each kernel takes the raw outputs (n, K), the targets, weights that are already divided by what
-the batch is normalised by, and an array for the gradient; it returns the weighted loss, summed in
-float64. Losses of several outputs are summed over labels and averaged over regression targets.
+the batch is normalised by, the shape parameters of the loss, an array for the gradient, and one of
+a single float64 for the weighted loss. All are arrays, so that lists of calls may hold them. Losses
+of several outputs are summed over labels and averaged over regression targets.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def _write_powers(scores, powers):
 
 
 @jit
-def _softmax_log_loss(raw, target, weight, shape, d_raw):
+def _softmax_log_loss(raw, target, weight, shape, d_raw, value):
     """Multinomial: ``target`` holds the class of each row."""
     total = 0.0
     for i in range(raw.shape[0]):
@@ -57,11 +58,11 @@ def _softmax_log_loss(raw, target, weight, shape, d_raw):
         right = target[i]
         shares[right] -= weight[i]
         total += weight[i] * (np.log(norm) - (scores[right] - highest))
-    return total
+    value[0] = total
 
 
 @jit
-def _logistic_log_loss(raw, target, weight, shape, d_raw):
+def _logistic_log_loss(raw, target, weight, shape, d_raw, value):
     """Binary: ``target`` holds 0 or 1 for each output."""
     total = 0.0
     for i in range(raw.shape[0]):
@@ -69,11 +70,11 @@ def _logistic_log_loss(raw, target, weight, shape, d_raw):
             r = raw[i, k]
             d_raw[i, k] = weight[i] * (logistic(r) - target[i, k])
             total += weight[i] * (max(r, 0.0) - r * target[i, k] + np.log1p(np.exp(-abs(r))))
-    return total
+    value[0] = total
 
 
 @jit
-def _hinge(raw, target, weight, shape, d_raw):
+def _hinge(raw, target, weight, shape, d_raw, value):
     """Binary: ``target`` holds 0 or 1 for each output, read as a sign."""
     total = 0.0
     for i in range(raw.shape[0]):
@@ -86,11 +87,11 @@ def _hinge(raw, target, weight, shape, d_raw):
             else:
                 d_raw[i, k] = -weight[i] * sign
                 total += weight[i] * margin
-    return total
+    value[0] = total
 
 
 @jit
-def _multiclass_hinge(raw, target, weight, shape, d_raw):
+def _multiclass_hinge(raw, target, weight, shape, d_raw, value):
     """Crammer and Singer (2001): the margin to the best of the wrong classes."""
     total = 0.0
     for i in range(raw.shape[0]):
@@ -107,11 +108,11 @@ def _multiclass_hinge(raw, target, weight, shape, d_raw):
             d_raw[i, right] = -weight[i]
             d_raw[i, wrong] = weight[i]
             total += weight[i] * margin
-    return total
+    value[0] = total
 
 
 @jit
-def _squared_error(raw, target, weight, shape, d_raw):
+def _squared_error(raw, target, weight, shape, d_raw, value):
     total = 0.0
     for i in range(raw.shape[0]):
         share = weight[i] / raw.shape[1]
@@ -119,11 +120,11 @@ def _squared_error(raw, target, weight, shape, d_raw):
             error = raw[i, k] - target[i, k]
             d_raw[i, k] = share * error
             total += 0.5 * share * error * error
-    return total
+    value[0] = total
 
 
 @jit
-def _absolute_error(raw, target, weight, shape, d_raw):
+def _absolute_error(raw, target, weight, shape, d_raw, value):
     total = 0.0
     for i in range(raw.shape[0]):
         share = weight[i] / raw.shape[1]
@@ -131,42 +132,42 @@ def _absolute_error(raw, target, weight, shape, d_raw):
             error = raw[i, k] - target[i, k]
             d_raw[i, k] = share * np.sign(error)
             total += share * abs(error)
-    return total
+    value[0] = total
 
 
 @jit
-def _huber(raw, target, weight, shape, d_raw):
-    """Huber (1964): squared up to ``shape``, absolute beyond."""
-    total = 0.0
+def _huber(raw, target, weight, shape, d_raw, value):
+    """Huber (1964): squared up to ``shape[0]``, absolute beyond."""
+    total, delta = 0.0, shape[0]
     for i in range(raw.shape[0]):
         share = weight[i] / raw.shape[1]
         for k in range(raw.shape[1]):
             error = raw[i, k] - target[i, k]
-            if abs(error) > shape:
-                d_raw[i, k] = share * shape * np.sign(error)
-                total += share * shape * (abs(error) - 0.5 * shape)
+            if abs(error) > delta:
+                d_raw[i, k] = share * delta * np.sign(error)
+                total += share * delta * (abs(error) - 0.5 * delta)
             else:
                 d_raw[i, k] = share * error
                 total += 0.5 * share * error * error
-    return total
+    value[0] = total
 
 
 @jit
-def _quantile(raw, target, weight, shape, d_raw):
-    """Pinball loss of the quantile ``shape``."""
-    total = 0.0
+def _quantile(raw, target, weight, shape, d_raw, value):
+    """Pinball loss of the quantile ``shape[0]``."""
+    total, level = 0.0, shape[0]
     for i in range(raw.shape[0]):
         share = weight[i] / raw.shape[1]
         for k in range(raw.shape[1]):
             error = target[i, k] - raw[i, k]
-            slope = shape if error > 0 else (shape - 1 if error < 0 else 0.0)
+            slope = level if error > 0 else (level - 1 if error < 0 else 0.0)
             d_raw[i, k] = -share * slope
             total += share * slope * error if slope != 0 else share * error
-    return total
+    value[0] = total
 
 
 @jit
-def _poisson(raw, target, weight, shape, d_raw):
+def _poisson(raw, target, weight, shape, d_raw, value):
     """Negative log likelihood with the logarithm as link, less the term without parameters."""
     total = 0.0
     for i in range(raw.shape[0]):
@@ -175,11 +176,18 @@ def _poisson(raw, target, weight, shape, d_raw):
             mean = exp(raw[i, k])
             d_raw[i, k] = share * (mean - target[i, k])
             total += share * (mean - target[i, k] * raw[i, k])
-    return total
+    value[0] = total
 
 
 def _identity(raw):
     return raw
+
+
+def run_kernel(kernel, raw, target, weight, shape, d_raw):
+    """Return what the kernel of a loss writes as its value."""
+    value = np.empty(1)
+    kernel(raw, target, weight, shape, d_raw, value)
+    return float(value[0])
 
 
 @dataclass(frozen=True)
@@ -189,7 +197,8 @@ class Loss:
     Attributes
     ----------
     kernel : callable
-        ``kernel(raw, target, weight, shape, d_raw)`` returns the weighted loss.
+        ``kernel(raw, target, weight, shape, d_raw, value)`` writes the gradient and the weighted
+        loss.
     activation : str
         Name of the output activation, as ``out_activation_`` has it.
     link_inverse : callable
@@ -208,7 +217,25 @@ class Loss:
 
     def value_and_gradient(self, raw, target, weight, d_raw):
         """Return the weighted loss of a batch and write its gradient to `d_raw`."""
-        return self.kernel(raw, target, weight, self.shape, d_raw)
+        return run_kernel(self.kernel, raw, target, weight, np.array([self.shape]), d_raw)
+
+    def prepare(self, raw, target, weight, d_raw):
+        """Return where the loss of a batch will be, and the call that writes it.
+
+        Parameters
+        ----------
+        raw, target, weight, d_raw : ndarray
+            As for `value_and_gradient`; they must stay where they are.
+
+        Returns
+        -------
+        value : ndarray of shape (1,)
+            The place.
+        call : tuple of (callable, tuple)
+            A kernel and its arguments.
+        """
+        value = np.empty(1)
+        return value, (self.kernel, (raw, target, weight, np.array([self.shape]), d_raw, value))
 
 
 @jit

@@ -116,6 +116,7 @@ class PieceGradient:
     def __init__(self, vector, views, network):
         self.vector = vector
         self.views = views
+        self.views.tables = []
         self._dense = vector[: network.n_dense]
         self._is_sparse = bool(network.inputs.tables)
 
@@ -199,7 +200,7 @@ class Objective:
         self._gradients = []
         # Batches that are run by calls made ready once: those for the vector of weights that came
         # first, which is kept so that no other can be taken for it.
-        self._prepared, self._prepared_for = {}, None
+        self._prepared, self._prepared_for, self._n_batches = {}, None, 0
         # The total weight of a batch, and all weights divided by it.
         self._scaled = None, None
         self._most_prepared = self._count_prepared()
@@ -233,6 +234,7 @@ class Objective:
             Its gradient, valid until the next call; sparse where the network has tables.
         """
         total_weight = self.mean_weight * indices.size
+        self._n_batches += 1
         if self._prepared_for is None:
             self._prepared_for = params
         # A line search comes with another vector each time, for which nothing would be ready.
@@ -248,32 +250,33 @@ class Objective:
         if len(pieces) == 1 or lengths.sum() * params.size < WORTH_SHARING:
             threads = ALONE
 
-        def run(piece, gradient):
+        def run(piece, slot):
+            gradient = self._gradients[slot]
             with self._workspaces.borrow() as workspace:
                 if is_prepared and piece.size <= self._most_prepared:
-                    return self._run_prepared(
-                        params, indices[piece], total_weight, workspace, gradient
-                    )
+                    ready = self._ready(params, piece.size, workspace, threads.count > 1)
+                    loss = ready.evaluate(indices[piece], self._scaled_by(total_weight, params))
+                    np.copyto(gradient.vector, ready.gradient.vector)
+                    return loss
+                touched = positions if slot == 0 else positions[piece]
+                gradient.clear(self.network.inputs.begin_gradient(sequences, touched))
                 batch = PackedBatch(sequences, positions[piece], lengths[piece])
                 own = masks.take(piece)
                 return self._run_piece(
                     params, batch, indices[piece], total_weight, own, workspace, gradient.views
                 )
 
-        loss, total = 0.0, self._begin_gradient(0, params.dtype, sequences, positions)
-        size = self._n_at_once(threads)
+        loss, size = 0.0, self._n_at_once(threads)
         for first in range(0, len(pieces), size):
             wave = pieces[first : first + size]
             # The first piece writes to the gradient of the batch; the others are added to it.
-            gradients = [
-                total if first + i == 0
-                else self._begin_gradient(1 + i, params.dtype, sequences, positions[piece])
-                for i, piece in enumerate(wave)
-            ]  # fmt: skip
-            loss = sum(threads.map(run, wave, gradients), start=loss)
-            for gradient in gradients:
-                if gradient is not total:
-                    total.add(gradient)
+            slots = [0 if first + i == 0 else 1 + i for i in range(len(wave))]
+            self._make_gradients(slots[-1] + 1, params.dtype)
+            loss = sum(threads.map(run, wave, slots), start=loss)
+            for slot in slots:
+                if slot > 0:
+                    self._gradients[0].add(self._gradients[slot])
+        total = self._gradients[0]
         loss += self._penalize(params, total.vector, total_weight)
         return loss, total.result()
 
@@ -317,31 +320,42 @@ class Objective:
 
     def _gradient_of_piece(self, params, indices, total_weight):
         """Return loss and gradient of a batch that is run at once in this thread."""
-        total = self._begin_gradient(0, params.dtype, self.sequences, indices)
         flags = begin()
         try:
             with self._workspaces.borrow() as workspace:
-                loss = self._run_prepared(params, indices, total_weight, workspace, total)
-            loss += self._penalize(params, total.vector, total_weight)
+                ready = self._ready(params, indices.size, workspace)
+                loss = ready.evaluate(indices, self._scaled_by(total_weight, params))
+            gradient = ready.gradient.vector
+            loss += self._penalize(params, gradient, total_weight)
         finally:
             end(flags)
-        return loss, total.result()
+        return loss, gradient
 
-    def _run_prepared(self, params, indices, total_weight, workspace, gradient):
-        """Return the loss of sequences of one length and add their gradient."""
-        # Workspaces and gradients live as long as the objective.
-        key = indices.size, id(workspace), id(gradient)
-        prepared = self._prepared.get(key)
-        if prepared is None:
-            n_steps = int(self.sequences.lengths_of(indices[:1])[0])
-            weights = self.network.bind(params)
-            prepared = self._prepared[key] = PreparedGradient(
-                self.network, weights, gradient.views, indices.size, n_steps, workspace
+    def _ready(self, params, n_sequences, workspace, is_shared=False):
+        """Return what has the calls ready for so many sequences and for the weights as they are."""
+        key = n_sequences, id(workspace)  # which lives as long as the objective
+        ready = self._prepared.get(key)
+        if ready is None:
+            ready = self._prepared[key] = PreparedGradient(
+                self.network,
+                self.loss,
+                self.sequences,
+                self.target,
+                self.network.bind(params),
+                self._make_gradient(params.dtype),
+                n_sequences,
+                workspace,
+                is_shared,
             )
+        # Once a batch for each thread.
+        workspace.keep(("weights", n_sequences), self._n_batches, ready.read_weights)
+        return ready
+
+    def _scaled_by(self, total_weight, params):
+        """Return the weights of all sequences divided by that of a batch."""
         if self._scaled[0] != total_weight:
             self._scaled = total_weight, (self.weight / total_weight).astype(params.dtype)
-        scale = self._scaled[1][indices]
-        return prepared.evaluate(self.loss, self.sequences, indices, self.target[indices], scale)
+        return self._scaled[1]
 
     def _views(self, vector):
         return NetworkWeights(self.network, vector)
@@ -353,13 +367,14 @@ class Objective:
         fitting = GRADIENT_NUMBERS // self.network.layout.size
         return max(threads.count, min(PIECES_A_THREAD * threads.count, fitting))
 
-    def _begin_gradient(self, number, dtype, sequences, positions):
-        """Return one of the gradients that are kept from batch to batch, all zero."""
-        while len(self._gradients) <= number:
-            vector = aligned_empty(self.network.layout.size, dtype)
-            self._gradients.append(PieceGradient(vector, self._views(vector), self.network))
-        self._gradients[number].clear(self.network.inputs.begin_gradient(sequences, positions))
-        return self._gradients[number]
+    def _make_gradient(self, dtype):
+        vector = aligned_empty(self.network.layout.size, dtype)
+        return PieceGradient(vector, self._views(vector), self.network)
+
+    def _make_gradients(self, number, dtype):
+        """Make sure that there are so many, which are kept from batch to batch."""
+        while len(self._gradients) < number:
+            self._gradients.append(self._make_gradient(dtype))
 
     def _run_piece(self, params, batch, indices, total_weight, masks, workspace, gradient):
         """Return the loss of a piece of a batch and add its gradient to views of the flat one."""

@@ -161,7 +161,8 @@ class PreparedRun(Packed):
         raw : ndarray of shape (n, n_outputs)
             The raw outputs; overwritten by the next run.
         """
-        self.prepare_reading()
+        if self._whole is None:
+            self._whole = CallList(self.calls_to_read())
         self._begin(before)
         self._whole.run()
         return self.trace.raw
@@ -181,14 +182,22 @@ class PreparedRun(Packed):
         trace = Trace(self, NO_DROPOUT, layers, pooled, pooled, raw, self.trace.steps)
         return self._head.reading(self._weights, trace, what).copy()
 
-    def prepare_reading(self):
-        """Find, once, where `trace` will have what the head reads and what it gives."""
-        if self._whole is not None:
-            return
+    def calls_to_read(self):
+        """Return all calls of layers and head.
+
+        From then on `trace` has the places of what the head reads and of what it gives. Before the
+        calls are made, somebody writes the initial states.
+        """
         trace = self.trace
         prepared = self._head.prepare(self._weights, trace.layers[-1], self, self._workspace)
         trace.features, trace.raw, trace.reached, calls = prepared
-        trace.pooled, self._whole = trace.features, CallList([*self._listed, *calls])
+        trace.pooled = trace.features
+        return [*self._listed, *calls]
+
+    @property
+    def copies_of_weights(self):
+        """The calls that copy the weights as they are now where layers read copies."""
+        return list(self._copies)
 
     def reading(self, what):
         """Return something that the head makes of the last run; overwritten by the next.

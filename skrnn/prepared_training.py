@@ -2,7 +2,8 @@
 
 Between two batches of a small network, what surrounds the kernels takes as long as they do. Where
 all sequences are equally long and nothing is dropped, each batch makes the same calls with the same
-buffers, which are those of :mod:`skrnn.network`: the bits are the same.
+buffers, which are those of :mod:`skrnn.network`: the bits are the same. Only which sequences,
+targets and weights are meant is said anew.
 """
 
 from __future__ import annotations
@@ -21,52 +22,85 @@ class PreparedGradient:
     ----------
     network : Network
         A network with an output for each sequence, whose inputs are no ids.
-    weights, gradient : NetworkWeights
-        Views of the weights and of the flat gradient.
-    n_sequences, n_steps : int
-        How many sequences, and their length.
+    loss : Loss
+        The loss.
+    sequences : Sequences
+        All sequences.
+    target : ndarray of shape (len(sequences), ...)
+        Their targets.
+    weights : NetworkWeights
+        Views of the weights.
+    gradient : PieceGradient
+        Where the gradient is until the next batch.
+    n_sequences : int
+        How many sequences a batch has.
     workspace : Workspace
         Where the buffers live.
+    is_shared : bool, default=False
+        Whether other threads run other batches beside this one.
+
+    Attributes
+    ----------
+    gradient : PieceGradient
+        As given.
     """
 
-    def __init__(self, network, weights, gradient, n_sequences, n_steps, workspace):
-        self._network, self._weights, self._gradient = network, weights, gradient
+    def __init__(
+        self,
+        network,
+        loss,
+        sequences,
+        target,
+        weights,
+        gradient,
+        n_sequences,
+        workspace,
+        is_shared=False,
+    ):
+        self._network, self._weights, self.gradient = network, weights, gradient
+        self._target, self._first_rows = target, sequences.offsets[:-1]
         self._workspace = workspace
-        self._run = PreparedRun(network, weights, n_sequences, n_steps, workspace)
-        self._run.prepare_reading()
-        trace = self._run.trace
-        self._d_raw = workspace.take("d_raw", trace.raw.shape, trace.raw.dtype)
-        self._first, self._back = [], []
-        self._add(network.head.prepare_back(
-            weights.head, trace, self._d_raw, workspace, gradient.head
-        ))  # fmt: skip
+        n_steps = int(sequences.lengths_of(np.zeros(1, dtype=np.int64))[0])
+        self._run = run = PreparedRun(network, weights, n_sequences, n_steps, workspace)
+        own_rows = np.empty(n_sequences, dtype=np.int64)
+        own_target = np.empty((n_sequences, *target.shape[1:]), dtype=target.dtype)
+        own_weight = np.empty(n_sequences, dtype=run.trace.steps.dtype)
+        self._own = own_rows, own_target, own_weight
+        self._calls = [
+            sequences.prepare_pack(own_rows, run.starts, run.trace.steps), *run.calls_to_read()
+        ]  # fmt: skip
+        self._copies = run.copies_of_weights
+        trace = run.trace
+        d_raw = workspace.take("d_raw", trace.raw.shape, trace.raw.dtype)
+        self._value, call = loss.prepare(trace.raw, own_target, own_weight, d_raw)
+        self._calls.append(call)
+        head = network.head.prepare_back(weights.head, trace, d_raw, workspace, gradient.views.head)
+        self._add(*head)
         for i in range(len(network.layers) - 1, -1, -1):
             self._add_layer(i)
-        self._first, self._back = CallList(self._first), CallList(self._back)
+        self._calls = CallList(self._calls, waits_for_others=is_shared)
+        self._zeros = [gradient.vector, *run.initial]
+        self._zeros += [kept.buffers.d_state for layer in trace.layers for kept in layer]
 
-    def _add(self, prepared):
-        first, calls = prepared
-        self._first += first
-        self._back += calls
+    def _add(self, copies, calls):
+        self._copies += copies
+        self._calls += calls
 
     def _add_layer(self, i):
         """Add what goes back through both directions of a layer, and down to the one below."""
         layers, weights = self._network.layers[i], self._weights.layers[i]
         kept, shape, found = self._run.trace.layers[i], self._run.shape, []
         for d, layer in enumerate(layers):
-            self._add(
-                layer.prepare_back(
-                    weights[d], kept[d], shape, self._workspace, self._gradient.layers[i][d]
-                )
-            )
+            gradient = self.gradient.views.layers[i][d]
+            self._add(*layer.prepare_back(weights[d], kept[d], shape, self._workspace, gradient))
         if i == 0:
             return
         for d, layer in enumerate(layers):
             d_x, *prepared = layer.prepare_down(weights[d], kept[d], self._workspace)
-            self._add(prepared)
+            self._add(*prepared)
             found.append(d_x)
         if len(found) == 2:
-            self._back.append((add_rows, (found[1], shape.reversal, found[0])))
+            self._calls.append((add_rows, (found[1], shape.reversal, found[0])))
         self._share(found[0], self._run.trace.layers[i - 1])
 
     def _share(self, d_outputs, below):
@@ -77,29 +111,28 @@ class PreparedGradient:
             if d == 1:
                 by_step = (self._run.shape.n_steps, self._run.shape.n_sequences, -1)
                 source, target = source.reshape(by_step)[::-1], target.reshape(by_step)
-            self._back.append((np.copyto, (target, source)))
+            self._calls.append((np.copyto, (target, source)))
 
-    def evaluate(self, loss, sequences, positions, target, weight):
-        """Return the loss of a batch, and add its gradient to the flat one.
+    def read_weights(self):
+        """Copy the weights as they are now where :meth:`evaluate` reads copies."""
+        for function, arguments in self._copies:
+            function(*arguments)
+
+    def evaluate(self, positions, weight):
+        """Return the loss of a batch, and write its gradient.
 
         Parameters
         ----------
-        loss : Loss
-            The loss.
-        sequences : Sequences
-            Where the steps come from.
         positions : ndarray of int64 of shape (n_sequences,)
             Which sequences.
-        target, weight : ndarray of shape (n_sequences, ...)
-            As the loss takes them.
+        weight : ndarray of shape (len(sequences),)
+            Weights of all sequences, as the loss takes them.
         """
-        run = self._run
-        run.read_weights()
-        sequences.pack(positions, run.starts, run.trace.steps)
-        run.advance_and_read()
-        value = self._network.head.value_and_gradient(
-            loss, self._weights.head, run.trace, target, weight, self._d_raw
-        )
-        self._first.run()
-        self._back.run()
-        return value
+        everything = self._first_rows, self._target, weight
+        for source, own in zip(everything, self._own, strict=True):
+            # Any mode but "raise" writes to its place at once; all positions are valid.
+            np.take(source, positions, axis=0, out=own, mode="clip")
+        for array in self._zeros:
+            array.fill(0)
+        self._calls.run()
+        return float(self._value[0])

@@ -22,7 +22,9 @@ SHAPES = ("H16", "H32", "H64", "H128", "H256")
 _MODULES = {
     "skrnn.cells": "recurrence",
     "skrnn.heads": "output and loss",
+    "skrnn.losses": "output and loss",
     "skrnn.pooling": "output and loss",
+    "skrnn.sequences": "copies",
 }
 
 
@@ -65,15 +67,13 @@ class Clock:
 
 def _watched():
     """Return the part, owner and name of every function to be timed."""
-    from skrnn import heads, layer, objective, sequences, solvers, training
+    from skrnn import layer, objective, solvers, training
 
     return [
         ("input's share", layer, "_project"),
         ("weight gradients", layer, "_add_gate_gradient"),
         ("copies", layer.Layer, "factors"),
         ("copies", layer.Layer, "transposed"),
-        ("copies", sequences.Sequences, "pack"),
-        ("output and loss", heads.SequenceHead, "value_and_gradient"),
         ("solver", training, "clip_norm"),
         ("solver", solvers.Adam, "step"),
         ("Python", objective.Objective, "gradient"),

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from skrnn._jit import jit
-from skrnn.losses import Loss, regression_loss
+from skrnn.losses import Loss, regression_loss, run_kernel
 
 
 @jit
-def _quantiles(raw, target, weight, levels, d_raw):
+def _quantiles(raw, target, weight, levels, d_raw, value):
     """Pinball loss of a level for each column, averaged over the columns."""
     total = 0.0
     for i in range(raw.shape[0]):
@@ -22,7 +22,7 @@ def _quantiles(raw, target, weight, levels, d_raw):
             d_raw[i, k] = -share * slope
             # A NaN must reach the total.
             total += share * slope * error if slope != 0 else share * error
-    return total
+    value[0] = total
 
 
 def _identity(raw):
@@ -62,7 +62,7 @@ class ForecastLoss:
             return self.loss.value_and_gradient(raw, target, weight, d_raw)
         # The outputs are the levels of the first step, those of the second, and so on.
         levels = np.resize(np.array(self.levels, dtype=raw.dtype), raw.shape[1])
-        return self.loss.kernel(raw, target, weight, levels, d_raw)
+        return run_kernel(self.loss.kernel, raw, target, weight, levels, d_raw)
 
 
 def forecast_loss(name, *, huber_delta, levels=None):
