@@ -9,6 +9,7 @@ import numpy as np
 from skrnn.batching import PackedBatch, longest_first
 from skrnn.prepared import run_in_stretches
 from skrnn.sequences import Sequences, all_finite
+from skrnn.threads import ALONE
 from skrnn.workspace import Workspace
 
 # Sequences in a piece. How the work is cut never depends on the number of threads. A network of
@@ -16,6 +17,8 @@ from skrnn.workspace import Workspace
 PIECE = 32
 MANY_WEIGHTS = 32768
 FEW_WEIGHTS = 2048
+# Steps times weights below which handing pieces to other threads costs more than it saves.
+WORTH_SHARING = 40_000_000
 # Steps in a piece, all sequences together, unless one sequence alone has more: this bounds memory.
 PIECE_ROWS = 32768
 
@@ -186,6 +189,8 @@ def run(network, params, sequences, threads, what, finish):
     gathered = _Gathered(int(network.head.row_offsets(sequences)[-1]))
     # Sorted, so that a piece holds sequences of similar length.
     lengths = sequences.lengths
+    if lengths.sum() * network.n_dense < WORTH_SHARING:
+        threads = ALONE
     limit = min(PIECE_ROWS, most_rows(network))
     if _runs_in_stretches(network) and (lengths == lengths[0]).all():
         size = stretch_size(network, lengths.size, threads.count)

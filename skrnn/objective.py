@@ -16,7 +16,7 @@ from skrnn.network import NO_DROPOUT, DropoutMasks, NetworkWeights
 from skrnn.prepared_training import PreparedGradient
 from skrnn.sequences import Sequences
 from skrnn.solvers import gradient_parts
-from skrnn.threads import Threads
+from skrnn.threads import ALONE
 from skrnn.workspace import Workspaces, aligned_empty
 
 # Steps times weights of a batch below which handing pieces to other threads costs more than it
@@ -29,7 +29,6 @@ STRETCH_ROWS = 2048
 # than so many numbers together.
 GRADIENT_NUMBERS = 1_000_000
 PIECES_A_THREAD = 4
-ALONE = Threads(1)
 
 
 @jit
@@ -247,7 +246,7 @@ class Objective:
         sequences, positions = self.sequences.load(indices)
         lengths = sequences.lengths_of(positions)
         pieces = self._pieces(indices, lengths)
-        if len(pieces) == 1 or lengths.sum() * params.size < WORTH_SHARING:
+        if len(pieces) == 1 or lengths.sum() * self.network.n_dense < WORTH_SHARING:
             threads = ALONE
 
         def run(piece, slot):

@@ -75,3 +75,7 @@ class Threads:
                 self.count - 1, thread_name_prefix="skrnn", initializer=begin
             )
         return self._executor
+
+
+ALONE = Threads(1)
+"""The calling thread and no other."""

@@ -75,6 +75,17 @@ def pytest_report_header():
     return f"numba cache: {CACHE}"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def share_everything():
+    """Let threads share the small work of tests, which they would leave to one of them."""
+    from skrnn import inference, objective
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (inference, objective):
+            patch.setattr(module, "WORTH_SHARING", 0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data():
     """Folder of the optional development data; the test is skipped where there is none."""
