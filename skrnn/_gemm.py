@@ -16,7 +16,7 @@ import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
 
-from skrnn._jit import JIT_DISABLED, jit, kernel_part
+from skrnn._jit import JIT_DISABLED, inlined, jit, kernel_part
 from skrnn._shared import SharedFunction
 from skrnn._tiles import CACHE_LINE, SHORT, TALL, THIN, VECTOR_BYTES, WIDE, make_tile
 
@@ -199,7 +199,7 @@ def _add_block(
         )  # fmt: skip
 
 
-@kernel_part
+@inlined
 def _run_down(
     zero, size, deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows, depth,
     columns,
@@ -214,28 +214,27 @@ def _run_down(
         )  # fmt: skip
 
 
-@kernel_part
+@inlined
 def _product(
     zero, size, deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows, depth,
     columns,
 ):  # fmt: skip
-    """Run a product given by addresses and strides in bytes; the sums begin with what is at `s`."""
-    if b_panel == 0 or b_step == 2 * VECTOR_BYTES:
-        _run_down(
-            zero, size, deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows,
-            depth, columns,
-        )  # fmt: skip
-        return
-    # Machines with vectors of different widths may share a cache: this was compiled on one, and the
-    # panels were cut on another. The last panel begins with columns of the one before it.
-    width = b_step // size
-    for panel in range((columns + width - 1) // width):
-        first = panel * width
+    """Run a product given by addresses and strides in bytes; the sums begin with what is at `s`.
+
+    Machines with vectors of different widths may share a cache: if this was compiled on one and the
+    panels were cut on another, each panel is a product of its own. The last panel begins with
+    columns of the one before it.
+    """
+    is_foreign = b_panel > 0 and b_step != 2 * VECTOR_BYTES
+    width = b_step // size if is_foreign else columns
+    # One call in the source: the compiler copies all tiles into each.
+    for first in range(0, columns, width):
         skipped = first + width - columns if first + width > columns else 0
         k = first * size
         _run_down(
-            zero, size, deepest, a, a_row, a_step, b + panel * b_panel + skipped * size, b_step, 0,
-            s + k, s_row, c + k, c_row, rows, depth, width - skipped,
+            zero, size, deepest, a, a_row, a_step, b + first // width * b_panel + skipped * size,
+            b_step, 0 if is_foreign else b_panel, s + k, s_row, c + k, c_row, rows, depth,
+            width - skipped,
         )  # fmt: skip
 
 
@@ -372,41 +371,107 @@ def _add_product(A, B, C):
 
 @jit
 def _affine_product(A, B, row, C):
-    _run_product(A, B, address_of(row), 0, C)
+    # A plain zero would be a type of its own, for which all is compiled anew.
+    _run_product(A, B, address_of(row), np.intp(0), C)
+
+
+@intrinsic
+def _matrix_at(typingctx, zero, address, row_size, n_rows, n_columns):  # numpydoc ignore
+    """Return a view of numbers of the type of `zero`, whose rows are `row_size` bytes apart."""
+
+    def codegen(context, builder, signature, args):
+        from numba.np.arrayobj import make_array, populate_array
+
+        view = make_array(signature.return_type)(context, builder)
+        size = context.get_constant(types.intp, signature.args[0].bitwidth // 8)
+        populate_array(
+            view,
+            data=builder.inttoptr(args[1], view.data.type),
+            shape=args[3:],
+            strides=[args[2], size],
+            itemsize=size,
+            meminfo=context.get_constant_null(types.MemInfoPointer(types.voidptr)),
+        )
+        return view._getvalue()
+
+    return types.Array(zero, 2, "A")(zero, *[types.intp] * 4), codegen
 
 
 @kernel_part
-def _copy_rows(source, first, count, target):
-    for i in range(count):
+def _copy_rows(source, target):
+    for i in range(source.shape[0]):
         for j in range(source.shape[1]):
-            target[i, j] = source[first + i, j]
+            target[i, j] = source[i, j]
 
 
-@kernel_part
-def _add_crowded_transposed_product(A, B, C):
+@inlined
+def _add_crowded(number, size, a, a_row, b, b_row, c, c_row, rows, depth, columns):
     """Add ``A.T @ B`` from copies of some rows at a time that lie a cache line further apart."""
-    size, more = C.itemsize, CACHE_LINE // C.itemsize
-    a = np.empty((TRANSPOSED_DEPTH_BLOCK, A.shape[1] + more), dtype=C.dtype)
-    b = np.empty((TRANSPOSED_DEPTH_BLOCK, B.shape[1] + more), dtype=C.dtype)
-    end = A.shape[0]
-    while end > 0:
-        depth = min(TRANSPOSED_DEPTH_BLOCK, end)
-        end -= depth
-        _copy_rows(A, end, depth, a)
-        _copy_rows(B, end, depth, b)
+    zero, more = number(0), CACHE_LINE // size
+    near_a = np.empty((TRANSPOSED_DEPTH_BLOCK, rows + more), dtype=number)
+    near_b = np.empty((TRANSPOSED_DEPTH_BLOCK, columns + more), dtype=number)
+    while depth > 0:
+        count = min(TRANSPOSED_DEPTH_BLOCK, depth)
+        depth -= count
+        _copy_rows(_matrix_at(zero, a + depth * a_row, a_row, count, rows), near_a)
+        _copy_rows(_matrix_at(zero, b + depth * b_row, b_row, count, columns), near_b)
         _call_product(
-            C.dtype.type(0), TRANSPOSED_DEPTH_BLOCK,
-            address_of(a) + (depth - 1) * a.strides[0], size, -a.strides[0],
-            address_of(b) + (depth - 1) * b.strides[0], -b.strides[0], 0,
-            address_of(C), C.strides[0], address_of(C), C.strides[0],
-            C.shape[0], depth, C.shape[1],
+            zero, TRANSPOSED_DEPTH_BLOCK,
+            address_of(near_a) + (count - 1) * near_a.strides[0], size, -near_a.strides[0],
+            address_of(near_b) + (count - 1) * near_b.strides[0], -near_b.strides[0], 0,
+            c, c_row, c, c_row, rows, count, columns,
         )  # fmt: skip
+
+
+def _add_crowded_single(a, a_row, b, b_row, c, c_row, rows, depth, columns):
+    _add_crowded(np.float32, 4, a, a_row, b, b_row, c, c_row, rows, depth, columns)
+
+
+def _add_crowded_double(a, a_row, b, b_row, c, c_row, rows, depth, columns):
+    _add_crowded(np.float64, 8, a, a_row, b, b_row, c, c_row, rows, depth, columns)
+
+
+def _numpys_crowded(dtype):
+    run = _numpys_plain_product(dtype)
+
+    def add(a, a_row, b, b_row, c, c_row, rows, depth, columns):
+        last, size = depth - 1, dtype.itemsize
+        a, b = a + last * a_row, b + last * b_row
+        run(0, a, size, -a_row, b, -b_row, c, c_row, rows, depth, columns)
+
+    return add
+
+
+# Few networks are so large: the others need not wait for it to be compiled.
+_SHARED_CROWDED = {
+    bits: _share(f"crowded_transposed_product_{bits}", function, _numpys_crowded(dtype), 9)
+    for bits, function, dtype in (
+        (32, _add_crowded_single, np.dtype(np.float32)),
+        (64, _add_crowded_double, np.dtype(np.float64)),
+    )
+}
+
+
+@intrinsic
+def _call_crowded(
+    typingctx, zero, a, a_row, b, b_row, c, c_row, rows, depth, columns
+):  # numpydoc ignore # fmt: skip
+    """Call the transposed product of crowded rows that all kernels share."""
+
+    def codegen(context, builder, signature, args):
+        _SHARED_CROWDED[signature.args[0].bitwidth].emit_call(builder, args[1:])
+        return context.get_dummy_value()
+
+    return types.void(zero, *[types.intp] * 9), codegen
 
 
 @jit
 def _add_transposed_product(A, B, C):
     if min(A.strides[0] % CROWDED, B.strides[0] % CROWDED) == 0 and min(C.shape) >= LARGE:
-        _add_crowded_transposed_product(A, B, C)
+        _call_crowded(
+            C.dtype.type(0), address_of(A), A.strides[0], address_of(B), B.strides[0],
+            address_of(C), C.strides[0], A.shape[1], A.shape[0], B.shape[1],
+        )  # fmt: skip
     elif C.size > 0:
         last = A.shape[0] - 1
         _call_product(

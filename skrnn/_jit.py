@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from functools import cache
 
 import numba
@@ -17,13 +19,36 @@ _FLAGS = {
 JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 
 
-def _compile(function, flags):
+@contextmanager
+def _without_garbage_collection():
+    """Put off collections: the compiler makes a million objects, few of which are garbage."""
+    was_enabled = gc.isenabled()
+    gc.disable()
     try:
-        return numba.njit(cache=True, **flags)(function)
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+class _Kernel(CPUDispatcher):
+    """A compiled function."""
+
+    def compile(self, sig):
+        with _without_garbage_collection():
+            return super().compile(sig)
+
+
+def _compile(function, flags, kind=_Kernel):
+    try:
+        kernel = numba.njit(cache=True, **flags)(function)
     except RuntimeError:
         # No folder to keep machine code in: a read-only install without a home, or a function
         # typed at a prompt. It then compiles anew in each process.
-        return numba.njit(**flags)(function)
+        kernel = numba.njit(**flags)(function)
+    if not JIT_DISABLED:
+        kernel.__class__ = kind
+    return kernel
 
 
 def jit(function):
@@ -55,7 +80,7 @@ def jit(function):
     return _compile(function, _FLAGS)
 
 
-class _KernelPart(CPUDispatcher):
+class _KernelPart(_Kernel):
     """A compiled function without an entry for Python, which gets one when it is called there."""
 
     def __call__(self, *args):
@@ -85,10 +110,26 @@ def kernel_part(function):
         The compiled counterpart; called from Python it is compiled once more. The plain function
         where ``NUMBA_DISABLE_JIT=1`` is set.
     """
-    part = _compile(function, {**_FLAGS, "no_cpython_wrapper": True})
-    if not JIT_DISABLED:
-        part.__class__ = _KernelPart
-    return part
+    return _compile(function, {**_FLAGS, "no_cpython_wrapper": True}, _KernelPart)
+
+
+def inlined(function):
+    """Have a function copied into the kernels that call it, before these are compiled.
+
+    Nothing is compiled twice on the way, as a chain of functions is that call each other in one
+    place each.
+
+    Parameters
+    ----------
+    function : callable
+        A module-level function of the subset of Python that Numba compiles.
+
+    Returns
+    -------
+    dispatcher : numba.core.dispatcher.Dispatcher
+        For kernels to call; the plain function where ``NUMBA_DISABLE_JIT=1`` is set.
+    """
+    return numba.njit(inline="always", **_FLAGS)(function)
 
 
 def compile_for_pointer(signature, function):
@@ -107,7 +148,8 @@ def compile_for_pointer(signature, function):
         The compiled function; its address holds as long as it lives.
     """
     flags = {"error_model": _FLAGS["error_model"], "fastmath": _FLAGS["fastmath"]}
-    try:
-        return numba.cfunc(signature, cache=True, **flags)(function)
-    except RuntimeError:
-        return numba.cfunc(signature, **flags)(function)
+    with _without_garbage_collection():
+        try:
+            return numba.cfunc(signature, cache=True, **flags)(function)
+        except RuntimeError:
+            return numba.cfunc(signature, **flags)(function)

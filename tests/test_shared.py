@@ -33,6 +33,21 @@ def test_numpys_product_is_the_product():
     np.testing.assert_allclose(C, row + A @ B, rtol=1e-14)
 
 
+def test_numpys_transposed_product_is_that_of_crowded_rows():
+    rng = np.random.default_rng(0)
+    A, B, C = (rng.normal(size=shape) for shape in [(300, 256), (300, 320), (256, 320)])
+    expected = C + A.T @ B
+    by_numpy, compiled = C.copy(), C.copy()
+    _gemm._numpys_crowded(np.dtype(float))(
+        A.ctypes.data, A.strides[0], B.ctypes.data, B.strides[0], by_numpy.ctypes.data,
+        C.strides[0], 256, 300, 320,
+    )  # fmt: skip
+    np.testing.assert_allclose(by_numpy, expected, rtol=1e-10, atol=1e-12)
+    _gemm.add_transposed_product(A, B, compiled)
+    assert _gemm._SHARED_CROWDED[64]._compiled is not None  # the rows are crowded
+    np.testing.assert_allclose(compiled, expected, rtol=1e-10, atol=1e-12)
+
+
 def test_an_interrupt_while_it_compiles_arrives_and_the_result_is_right(monkeypatch):
     calls = []
 
