@@ -28,6 +28,8 @@ def checked_weights(sample_weight, n_rows):
     weights : ndarray of float64 of shape (n_rows,)
         The weights.
     """
+    if sample_weight is None:
+        return np.ones(n_rows)
     return _check_sample_weight(
         sample_weight, np.empty((n_rows, 1)), dtype=np.float64, ensure_non_negative=True
     )
