@@ -18,7 +18,7 @@ PIECE = 32
 MANY_WEIGHTS = 32768
 FEW_WEIGHTS = 2048
 # Steps times weights below which handing pieces to other threads costs more than it saves.
-WORTH_SHARING = 40_000_000
+WORTH_SHARING = 150_000_000
 # Steps in a piece, all sequences together, unless one sequence alone has more: this bounds memory.
 PIECE_ROWS = 32768
 

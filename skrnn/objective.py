@@ -13,7 +13,7 @@ from skrnn._sums import squared_norm
 from skrnn.batching import PackedBatch, even_batches, longest_first
 from skrnn.embedding import SparseGradient
 from skrnn.network import NO_DROPOUT, DropoutMasks, NetworkWeights
-from skrnn.prepared_training import PreparedGradient
+from skrnn.prepared_training import PreparedGradients
 from skrnn.sequences import Sequences
 from skrnn.solvers import gradient_parts
 from skrnn.threads import ALONE
@@ -197,13 +197,10 @@ class Objective:
         self._may_cut = walk is bptt.full and network.n_directions == 1
         self._workspaces = Workspaces()
         self._gradients = []
-        # Batches that are run by calls made ready once: those for the vector of weights that came
-        # first, which is kept so that no other can be taken for it.
-        self._prepared, self._prepared_for, self._n_batches = {}, None, 0
-        # The total weight of a batch, and all weights divided by it.
-        self._scaled = None, None
-        self._most_prepared = self._count_prepared()
-        self._most_alone = min(self._most_prepared, inference.piece_size(network))
+        self._prepared = PreparedGradients(
+            network, loss, sequences, target, weight, self._count_prepared(), self._make_gradient
+        )
+        self._most_alone = inference.piece_size(network)
 
     def __len__(self):
         return len(self.sequences)
@@ -233,12 +230,8 @@ class Objective:
             Its gradient, valid until the next call; sparse where the network has tables.
         """
         total_weight = self.mean_weight * indices.size
-        self._n_batches += 1
-        if self._prepared_for is None:
-            self._prepared_for = params
-        # A line search comes with another vector each time, for which nothing would be ready.
-        is_prepared = params is self._prepared_for
-        if is_prepared and indices.size <= self._most_alone:
+        most_prepared = self._prepared.begin(params, total_weight)
+        if indices.size <= min(most_prepared, self._most_alone):
             return self._gradient_of_piece(params, indices, total_weight)
         masks = NO_DROPOUT
         if self.dropout is not None and rng is not None:
@@ -252,10 +245,11 @@ class Objective:
         def run(piece, slot):
             gradient = self._gradients[slot]
             with self._workspaces.borrow() as workspace:
-                if is_prepared and piece.size <= self._most_prepared:
-                    ready = self._ready(params, piece.size, workspace, threads.count > 1)
-                    loss = ready.evaluate(indices[piece], self._scaled_by(total_weight, params))
-                    np.copyto(gradient.vector, ready.gradient.vector)
+                if piece.size <= most_prepared:
+                    loss, own_gradient = self._prepared.evaluate(
+                        indices[piece], workspace, is_shared=threads.count > 1
+                    )
+                    gradient.vector[:] = own_gradient
                     return loss
                 touched = positions if slot == 0 else positions[piece]
                 gradient.clear(self.network.inputs.begin_gradient(sequences, touched))
@@ -309,7 +303,7 @@ class Objective:
         ]
 
     def _count_prepared(self):
-        """Return how many sequences :class:`PreparedGradient` may run at a time; 0 if it cannot."""
+        """Return how many sequences may be run at a time by calls made ready once; 0 for none."""
         network, lengths = self.network, self.sequences.lengths
         is_plain = network.inputs.tables is None and not network.head.each_step
         at_once = self.dropout is None and self.walk is bptt.full and self.checkpoint_steps is None
@@ -322,39 +316,11 @@ class Objective:
         flags = begin()
         try:
             with self._workspaces.borrow() as workspace:
-                ready = self._ready(params, indices.size, workspace)
-                loss = ready.evaluate(indices, self._scaled_by(total_weight, params))
-            gradient = ready.gradient.vector
+                loss, gradient = self._prepared.evaluate(indices, workspace)
             loss += self._penalize(params, gradient, total_weight)
         finally:
             end(flags)
         return loss, gradient
-
-    def _ready(self, params, n_sequences, workspace, is_shared=False):
-        """Return what has the calls ready for so many sequences and for the weights as they are."""
-        key = n_sequences, id(workspace)  # which lives as long as the objective
-        ready = self._prepared.get(key)
-        if ready is None:
-            ready = self._prepared[key] = PreparedGradient(
-                self.network,
-                self.loss,
-                self.sequences,
-                self.target,
-                self.network.bind(params),
-                self._make_gradient(params.dtype),
-                n_sequences,
-                workspace,
-                is_shared,
-            )
-        # Once a batch for each thread.
-        workspace.keep(("weights", n_sequences), self._n_batches, ready.read_weights)
-        return ready
-
-    def _scaled_by(self, total_weight, params):
-        """Return the weights of all sequences divided by that of a batch."""
-        if self._scaled[0] != total_weight:
-            self._scaled = total_weight, (self.weight / total_weight).astype(params.dtype)
-        return self._scaled[1]
 
     def _views(self, vector):
         return NetworkWeights(self.network, vector)

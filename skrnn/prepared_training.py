@@ -1,4 +1,4 @@
-"""Gradients of small batches: all kernel calls for batches of one shape, made ready once.
+"""Gradients of batches of one shape: all kernel calls, made ready once.
 
 Between two batches of a small network, what surrounds the kernels takes as long as they do. Where
 all sequences are equally long and nothing is dropped, each batch makes the same calls with the same
@@ -131,8 +131,94 @@ class PreparedGradient:
         everything = self._first_rows, self._target, weight
         for source, own in zip(everything, self._own, strict=True):
             # Any mode but "raise" writes to its place at once; all positions are valid.
-            np.take(source, positions, axis=0, out=own, mode="clip")
+            source.take(positions, axis=0, out=own, mode="clip")
         for array in self._zeros:
             array.fill(0)
         self._calls.run()
         return float(self._value[0])
+
+
+class PreparedGradients:
+    """Prepared gradients of an objective, each made when it is first needed.
+
+    Parameters
+    ----------
+    network, loss, sequences, target
+        As for :class:`PreparedGradient`.
+    weight : ndarray of shape (len(sequences),)
+        Weights of all sequences.
+    most : int
+        How many sequences may be run at a time.
+    make_gradient : callable
+        ``make_gradient(dtype)`` returns a :class:`~skrnn.objective.PieceGradient`.
+    """
+
+    def __init__(self, network, loss, sequences, target, weight, most, make_gradient):
+        self._data = network, loss, sequences, target
+        self._network, self._weight, self._most = network, weight, most
+        self._make_gradient = make_gradient
+        self._made, self._n_batches = {}, 0
+        # The vector that came first, kept so that no other can be taken for it.
+        self._params = None
+        self._total_weight = self._scaled = None
+
+    def begin(self, params, total_weight):
+        """Begin a batch.
+
+        Parameters
+        ----------
+        params : ndarray of shape (layout.size,)
+            The weights.
+        total_weight : float
+            What the weights of the sequences are divided by.
+
+        Returns
+        -------
+        most : int
+            How many of its sequences may be run at a time; 0 for none.
+        """
+        if self._params is None:
+            self._params = params
+        # A line search comes with another vector each time, for which nothing would be ready.
+        if self._most == 0 or params is not self._params:
+            return 0
+        self._n_batches += 1
+        if self._total_weight != total_weight:
+            self._total_weight = total_weight
+            self._scaled = (self._weight / total_weight).astype(params.dtype)
+        return self._most
+
+    def evaluate(self, positions, workspace, *, is_shared=False):
+        """Return the loss of some sequences of the batch, and its gradient.
+
+        Parameters
+        ----------
+        positions : ndarray of int64
+            Which sequences.
+        workspace : Workspace
+            Where the buffers live; it lives as long as this.
+        is_shared : bool, default=False
+            Whether other threads run other sequences at the same time.
+
+        Returns
+        -------
+        loss : float
+            Their part of the loss.
+        gradient : ndarray of shape (layout.size,)
+            Its gradient, until the workspace is used again.
+        """
+        n = positions.size
+        key = n, id(workspace)
+        prepared = self._made.get(key)
+        if prepared is None:
+            prepared = self._made[key] = PreparedGradient(
+                *self._data,
+                self._network.bind(self._params),
+                self._make_gradient(self._params.dtype),
+                n,
+                workspace,
+                is_shared,
+            )
+        # Once a batch for each thread.
+        workspace.keep(("weights", n), self._n_batches, prepared.read_weights)
+        return prepared.evaluate(positions, self._scaled), prepared.gradient.vector
