@@ -21,12 +21,15 @@ from skrnn._shared import SharedFunction
 from skrnn._tiles import CACHE_LINE, SHORT, TALL, THIN, VECTOR_BYTES, WIDE, make_tile
 
 # Rows of the shared dimension taken at a time, so that the panels in use stay in the cache. A
-# transposed A has a cache line in each of them, of which a tile reads a part.
+# transposed A has a cache line in each of them, of which a tile reads a part: so many, or more if
+# they are short and all of A and B together fit into so many bytes.
 DEPTH_BLOCK = 256
 TRANSPOSED_DEPTH_BLOCK = 64
+NEAR_BYTES = 16384
 # Rows whose distance in bytes is a multiple of this fall into few sets of the cache and push each
 # other out; from this many rows and columns of C on, copying them apart pays.
 CROWDED = 512
+CROWDED_DEPTH_BLOCK = 96
 LARGE = 256
 
 _tall = make_tile(TALL, 2, "whole")
@@ -406,19 +409,20 @@ def _copy_rows(source, target):
 
 @inlined
 def _add_crowded(number, size, a, a_row, b, b_row, c, c_row, rows, depth, columns):
-    """Add ``A.T @ B`` from copies of some rows at a time that lie a cache line further apart."""
-    zero, more = number(0), CACHE_LINE // size
-    near_a = np.empty((TRANSPOSED_DEPTH_BLOCK, rows + more), dtype=number)
-    near_b = np.empty((TRANSPOSED_DEPTH_BLOCK, columns + more), dtype=number)
+    """Add ``A.T @ B`` from copies of some rows of B at a time that lie a cache line further apart.
+
+    Of A, a tile reads a part of a line of each row, of B two lines.
+    """
+    zero = number(0)
+    near = np.empty((CROWDED_DEPTH_BLOCK, columns + CACHE_LINE // size), dtype=number)
     while depth > 0:
-        count = min(TRANSPOSED_DEPTH_BLOCK, depth)
+        count = min(CROWDED_DEPTH_BLOCK, depth)
         depth -= count
-        _copy_rows(_matrix_at(zero, a + depth * a_row, a_row, count, rows), near_a)
-        _copy_rows(_matrix_at(zero, b + depth * b_row, b_row, count, columns), near_b)
+        _copy_rows(_matrix_at(zero, b + depth * b_row, b_row, count, columns), near)
         _call_product(
-            zero, TRANSPOSED_DEPTH_BLOCK,
-            address_of(near_a) + (count - 1) * near_a.strides[0], size, -near_a.strides[0],
-            address_of(near_b) + (count - 1) * near_b.strides[0], -near_b.strides[0], 0,
+            zero, CROWDED_DEPTH_BLOCK,
+            a + (depth + count - 1) * a_row, size, -a_row,
+            address_of(near) + (count - 1) * near.strides[0], -near.strides[0], 0,
             c, c_row, c, c_row, rows, count, columns,
         )  # fmt: skip
 
@@ -467,7 +471,7 @@ def _call_crowded(
 
 @jit
 def _add_transposed_product(A, B, C):
-    if min(A.strides[0] % CROWDED, B.strides[0] % CROWDED) == 0 and min(C.shape) >= LARGE:
+    if B.strides[0] % CROWDED == 0 and min(C.shape) >= LARGE:
         _call_crowded(
             C.dtype.type(0), address_of(A), A.strides[0], address_of(B), B.strides[0],
             address_of(C), C.strides[0], A.shape[1], A.shape[0], B.shape[1],
@@ -476,7 +480,7 @@ def _add_transposed_product(A, B, C):
         last = A.shape[0] - 1
         _call_product(
             C.dtype.type(0),
-            TRANSPOSED_DEPTH_BLOCK,
+            max(TRANSPOSED_DEPTH_BLOCK, NEAR_BYTES // (A.strides[0] + B.strides[0])),
             address_of(A) + last * A.strides[0],
             A.itemsize,
             -A.strides[0],

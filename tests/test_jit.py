@@ -3,6 +3,7 @@
 Every test that starts processes says what they share; a process with a cold cache takes seconds.
 """
 
+import gc
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from numba.core.dispatcher import Dispatcher
 
 import skrnn
 from skrnn import RNNClassifier, RNNRegressor
-from skrnn._jit import JIT_DISABLED
+from skrnn._jit import JIT_DISABLED, jit
 
 pytestmark = pytest.mark.skipif(JIT_DISABLED, reason="these are the hazards of the compiler")
 
@@ -360,3 +361,25 @@ def test_odd_types_compile_nothing_new():
     model.fit(flat.astype(np.float16), Y.astype(np.int8)).predict(flat.astype(np.float16))
     model.fit(flat, Y.astype(str)).fit(flat, Y.astype(float))
     assert signatures() == before
+
+
+def halve(value):
+    return value / 2
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_collection_waits_for_the_compiler_alone(enabled, monkeypatch):
+    def compile_slowly(self, signature):
+        collecting.append(gc.isenabled())
+        return compile_kernel(self, signature)
+
+    compile_kernel, collecting = Dispatcher.compile, []
+    monkeypatch.setattr(Dispatcher, "compile", compile_slowly)
+    kernel, before = jit(halve), gc.isenabled()
+    try:
+        gc.enable() if enabled else gc.disable()
+        assert kernel(3.0) == 1.5
+        assert gc.isenabled() == enabled
+    finally:
+        gc.enable() if before else gc.disable()
+    assert collecting == [False]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skrnn import RNNClassifier, RNNRegressor, prepared
+from skrnn import RNNClassifier, RNNRegressor, inference, prepared, threads
 from skrnn.threads import Threads
 
 METHODS = ("predict", "predict_proba", "predict_log_proba", "transform")
@@ -143,6 +143,20 @@ def test_same_bits_in_stretches(sizes, pooling, stretch_bytes, monkeypatch):
         model.set_params(n_jobs=n_jobs)
         assert_same(model.predict_proba(X), np.ascontiguousarray(probabilities))
         assert_same(model.transform(X), np.ascontiguousarray(features))
+
+
+def test_threads_start_where_the_work_is_worth_it(monkeypatch):
+    X, y = make_data(n=80, n_steps=11)
+    model = fitted(X, y).set_params(n_jobs=2)
+    started, executor = [], threads.ThreadPoolExecutor
+    monkeypatch.setattr(
+        threads, "ThreadPoolExecutor", lambda *a, **k: started.append(a) or executor(*a, **k)
+    )
+    expected = model.predict_proba(X)
+    assert started == [(1,)]
+    monkeypatch.setattr(inference, "WORTH_SHARING", 80 * 11 * model._network.n_dense + 1)
+    assert_same(model.predict_proba(X), expected)
+    assert len(started) == 1
 
 
 def test_ids_in_stretches(monkeypatch):
