@@ -153,7 +153,7 @@ class CallList:
     ----------
     calls : list of (callable, tuple)
         The functions, kernels or not, each with its arguments.
-    waits_for_others : bool, default=False
+    is_shared : bool, default=False
         Whether other threads run other lists at the same time.
 
     Attributes
@@ -162,9 +162,9 @@ class CallList:
         What is called in a run: the calls, or tables of them.
     """
 
-    def __init__(self, calls, waits_for_others=False):
+    def __init__(self, calls, is_shared=False):
         self.parts = list(calls)
-        self._runs_left = SHARED_RUNS_BEFORE if waits_for_others else RUNS_BEFORE
+        self._runs_left = SHARED_RUNS_BEFORE if is_shared else RUNS_BEFORE
 
     def run(self):
         """Make all calls."""

@@ -20,17 +20,17 @@ from skrnn._jit import JIT_DISABLED, inlined, jit, kernel_part
 from skrnn._shared import SharedFunction
 from skrnn._tiles import CACHE_LINE, SHORT, TALL, THIN, VECTOR_BYTES, WIDE, make_tile
 
-# Rows of the shared dimension taken at a time, so that the panels in use stay in the cache. A
-# transposed A has a cache line in each of them, of which a tile reads a part: so many, or more if
-# they are short and all of A and B together fit into so many bytes.
+# Rows of the shared dimension taken at a time, so that the panels in use stay in the cache.
 DEPTH_BLOCK = 256
+# The same where A is transposed, of which a tile then reads a part of a cache line in each row: so
+# many, or as many short rows of A and B as take so many bytes.
 TRANSPOSED_DEPTH_BLOCK = 64
 NEAR_BYTES = 16384
-# Rows whose distance in bytes is a multiple of this fall into few sets of the cache and push each
-# other out; from this many rows and columns of C on, copying them apart pays.
+# Rows of B whose distance in bytes is a multiple of this fall into few sets of the cache and push
+# each other out; from this many rows and columns of C on, copying so many at a time apart pays.
 CROWDED = 512
-CROWDED_DEPTH_BLOCK = 96
 LARGE = 256
+CROWDED_DEPTH_BLOCK = 96
 
 _tall = make_tile(TALL, 2, "whole")
 _short = make_tile(SHORT, 2, "whole")

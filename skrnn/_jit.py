@@ -23,8 +23,8 @@ JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 def _without_garbage_collection():
     """Put off collections: the compiler makes a million objects, few of which are garbage."""
     was_enabled = gc.isenabled()
-    gc.disable()
     try:
+        gc.disable()
         yield
     finally:
         if was_enabled:
@@ -116,8 +116,8 @@ def kernel_part(function):
 def inlined(function):
     """Have a function copied into the kernels that call it, before these are compiled.
 
-    Nothing is compiled twice on the way, as a chain of functions is that call each other in one
-    place each.
+    Each link of a chain of kernel parts is compiled by itself and again in all that follow; a
+    function that is copied is compiled in its callers alone. A long one costs them more than that.
 
     Parameters
     ----------

@@ -7,7 +7,8 @@ cache. The slot begins with a stand-in that compiles the function, or loads it f
 its first call.
 
 Kernels in a user's cache may be older than this file: the name and the arguments of a shared
-function must never change. Give a new one a new name.
+function must never change. Give a new one a new name. Kernels that are newer than this file, from
+a checkout that was gone back from, may look for a symbol that is not there yet: clear the cache.
 """
 
 from __future__ import annotations

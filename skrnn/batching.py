@@ -158,6 +158,25 @@ class Packed:
         return self.shape.n_rows
 
 
+class EqualBatch(Packed):
+    """The layout of sequences of one length, whatever they hold.
+
+    Parameters
+    ----------
+    n_sequences, n_steps : int
+        How many, and how long each of them is.
+
+    Attributes
+    ----------
+    starts, lengths : ndarray of int64
+        First row of each step, and steps of each sequence.
+    """
+
+    def __init__(self, n_sequences, n_steps):
+        self.shape = equal_lengths(n_sequences, n_steps)[1]
+        self.starts, self.lengths = self.shape.starts, self.shape.lengths
+
+
 class PackedBatch(Packed):
     """Some sequences in the order and layout that the kernels read.
 

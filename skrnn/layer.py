@@ -7,7 +7,8 @@ objects of this class; the backward one is handed its input in reverse.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from weakref import ref
 
 import numpy as np
 
@@ -115,6 +116,10 @@ class Kept:
     def output(self):
         """Outputs of all steps, in this direction's own order of time."""
         return self.buffers.output
+
+
+def _take_output(workspace, name, shape, dtype):
+    return workspace().take((name, "d_output"), shape, dtype)
 
 
 class Layer:
@@ -237,7 +242,8 @@ class Layer:
                 states=states,
                 d_state=take("d_state", len(cell.states), n),
                 output=states[0, n:],
-                make_d_output=lambda: take("d_output", n_rows),
+                # Without a cycle: buffers are large, and the garbage collector comes late.
+                make_d_output=partial(_take_output, ref(workspace), self.name, (n_rows, H), dtype),
             )  # fmt: skip
 
         return workspace.keep((self.name, "buffers"), (n, n_rows, H, dtype, shares), make)

@@ -11,13 +11,14 @@ from skrnn._jit import jit
 from skrnn._subnormals import begin, end
 from skrnn._sums import squared_norm
 from skrnn.batching import PackedBatch, even_batches, longest_first
-from skrnn.embedding import SparseGradient
+from skrnn.gradients import empty_gradient
+from skrnn.losses import Loss
 from skrnn.network import NO_DROPOUT, DropoutMasks, NetworkWeights
 from skrnn.prepared_training import PreparedGradients
 from skrnn.sequences import Sequences
 from skrnn.solvers import gradient_parts
 from skrnn.threads import ALONE
-from skrnn.workspace import Workspaces, aligned_empty
+from skrnn.workspace import Workspaces
 
 # Steps times weights of a batch below which handing pieces to other threads costs more than it
 # saves.
@@ -99,44 +100,6 @@ class Dropout:
         return DropoutMasks(recurrent, inputs)
 
 
-class PieceGradient:
-    """The gradient of a piece of a batch.
-
-    Parameters
-    ----------
-    vector : ndarray of shape (layout.size,)
-        The flat gradient; the part of the tables is not used.
-    views : NetworkWeights or PairWeights
-        Views of its parts; ``views.tables`` holds the gradients of tables.
-    network : Network or EncoderDecoder
-        Whose gradient.
-    """
-
-    def __init__(self, vector, views, network):
-        self.vector = vector
-        self.views = views
-        self.views.tables = []
-        self._dense = vector[: network.n_dense]
-        self._is_sparse = bool(network.inputs.tables)
-
-    def clear(self, tables):
-        """Set it to zero; `tables` are the rows of tables that the piece touches."""
-        self._dense[:] = 0
-        self.views.tables = tables
-
-    def add(self, other):
-        """Add the gradient of another piece, whose ids are all among those of this one."""
-        self._dense += other._dense
-        for own, table in zip(self.views.tables, other.views.tables, strict=True):
-            own.values[own.slots[table.rows]] += table.values
-
-    def result(self):
-        """Return the flat gradient, sparse where the network has tables."""
-        if not self._is_sparse:
-            return self.vector
-        return SparseGradient(self._dense, self.views.tables, self.vector.size)
-
-
 class Objective:
     """Loss and gradient of a network on given data.
 
@@ -168,6 +131,9 @@ class Objective:
         batches: a batch of heavy sequences counts for more.
     """
 
+    # Views of the parts of a flat vector.
+    _views = NetworkWeights
+
     def __init__(
         self,
         network,
@@ -196,9 +162,9 @@ class Objective:
         self._tasks = network.gradient_tasks()
         self._may_cut = walk is bptt.full and network.n_directions == 1
         self._workspaces = Workspaces()
-        self._gradients = []
+        self._gradients = {}
         self._prepared = PreparedGradients(
-            network, loss, sequences, target, weight, self._count_prepared(), self._make_gradient
+            network, loss, sequences, target, weight, self._count_prepared()
         )
         self._most_alone = inference.piece_size(network)
 
@@ -242,33 +208,38 @@ class Objective:
         if len(pieces) == 1 or lengths.sum() * self.network.n_dense < WORTH_SHARING:
             threads = ALONE
 
+        size = self._n_at_once(threads)
+
         def run(piece, slot):
-            gradient = self._gradients[slot]
             with self._workspaces.borrow() as workspace:
                 if piece.size <= most_prepared:
-                    loss, own_gradient = self._prepared.evaluate(
+                    loss, own = self._prepared.evaluate(
                         indices[piece], workspace, is_shared=threads.count > 1
                     )
-                    gradient.vector[:] = own_gradient
-                    return loss
+                    if size == 1 and slot > 0:
+                        return loss, own  # which is added before the workspace is used again
+                    gradient = self._gradient_at(slot, params.dtype)
+                    gradient.vector[:] = own.vector
+                    return loss, gradient
+                gradient = self._gradient_at(slot, params.dtype)
                 touched = positions if slot == 0 else positions[piece]
                 gradient.clear(self.network.inputs.begin_gradient(sequences, touched))
                 batch = PackedBatch(sequences, positions[piece], lengths[piece])
-                own = masks.take(piece)
-                return self._run_piece(
-                    params, batch, indices[piece], total_weight, own, workspace, gradient.views
-                )
+                loss = self._run_piece(
+                    params, batch, indices[piece], total_weight, masks.take(piece), workspace,
+                    gradient.views,
+                )  # fmt: skip
+                return loss, gradient
 
-        loss, size = 0.0, self._n_at_once(threads)
+        loss = 0.0
         for first in range(0, len(pieces), size):
             wave = pieces[first : first + size]
             # The first piece writes to the gradient of the batch; the others are added to it.
-            slots = [0 if first + i == 0 else 1 + i for i in range(len(wave))]
-            self._make_gradients(slots[-1] + 1, params.dtype)
-            loss = sum(threads.map(run, wave, slots), start=loss)
-            for slot in slots:
+            slots = range(min(first, 1), min(first, 1) + len(wave))
+            for slot, (part, gradient) in zip(slots, threads.map(run, wave, slots), strict=True):
+                loss += part
                 if slot > 0:
-                    self._gradients[0].add(self._gradients[slot])
+                    self._gradients[0].add(gradient)
         total = self._gradients[0]
         loss += self._penalize(params, total.vector, total_weight)
         return loss, total.result()
@@ -306,6 +277,7 @@ class Objective:
         """Return how many sequences may be run at a time by calls made ready once; 0 for none."""
         network, lengths = self.network, self.sequences.lengths
         is_plain = network.inputs.tables is None and not network.head.each_step
+        is_plain = is_plain and isinstance(self.loss, Loss)
         at_once = self.dropout is None and self.walk is bptt.full and self.checkpoint_steps is None
         if not (is_plain and at_once and isinstance(self.sequences, Sequences)):
             return 0
@@ -317,13 +289,10 @@ class Objective:
         try:
             with self._workspaces.borrow() as workspace:
                 loss, gradient = self._prepared.evaluate(indices, workspace)
-            loss += self._penalize(params, gradient, total_weight)
+            loss += self._penalize(params, gradient.vector, total_weight)
         finally:
             end(flags)
-        return loss, gradient
-
-    def _views(self, vector):
-        return NetworkWeights(self.network, vector)
+        return loss, gradient.vector
 
     def _n_at_once(self, threads):
         """Return how many pieces threads share before their gradients are added up."""
@@ -332,14 +301,11 @@ class Objective:
         fitting = GRADIENT_NUMBERS // self.network.layout.size
         return max(threads.count, min(PIECES_A_THREAD * threads.count, fitting))
 
-    def _make_gradient(self, dtype):
-        vector = aligned_empty(self.network.layout.size, dtype)
-        return PieceGradient(vector, self._views(vector), self.network)
-
-    def _make_gradients(self, number, dtype):
-        """Make sure that there are so many, which are kept from batch to batch."""
-        while len(self._gradients) < number:
-            self._gradients.append(self._make_gradient(dtype))
+    def _gradient_at(self, slot, dtype):
+        """Return one of the gradients that are kept from batch to batch."""
+        if slot not in self._gradients:
+            self._gradients[slot] = empty_gradient(self.network, self._views, dtype)
+        return self._gradients[slot]
 
     def _run_piece(self, params, batch, indices, total_weight, masks, workspace, gradient):
         """Return the loss of a piece of a batch and add its gradient to views of the flat one."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from skrnn._calls import CallList
 from skrnn._subnormals import begin, end
-from skrnn.batching import Packed, equal_lengths
+from skrnn.batching import EqualBatch
 from skrnn.masks import NO_DROPOUT
 from skrnn.sequences import line_is_finite
 from skrnn.trace import Trace
@@ -28,7 +28,7 @@ STRETCH_BYTES = 2**20
 MOST_SHAPES = 4
 
 
-class PreparedRun(Packed):
+class PreparedRun:
     """All kernel calls of a network for sequences of one length.
 
     Parameters
@@ -46,15 +46,17 @@ class PreparedRun(Packed):
     ----------
     initial, final : list of ndarray of shape (S, n, H)
         For each layer and direction, its states before the first step and after the last.
-    starts, lengths : ndarray of int64
-        First row of each step, and steps of each sequence: what a head asks of a batch.
+    batch : EqualBatch
+        What a head asks of a batch.
+    shape, starts : Shape, ndarray of int64
+        Its layout, and the first row of each step.
     trace : Trace
         What the last run left; overwritten by the next.
     """
 
     def __init__(self, network, weights, n_sequences, n_steps, workspace=None):
-        self.shape = equal_lengths(n_sequences, n_steps)[1]
-        self.starts, self.lengths = self.shape.starts, self.shape.lengths
+        self.batch = EqualBatch(n_sequences, n_steps)
+        self.shape, self.starts = self.batch.shape, self.batch.starts
         self.initial, self.final, self._listed, self._copies, layers = [], [], [], [], []
         self._head, self._weights = network.head, weights.head
         self._workspace = workspace = Workspace() if workspace is None else workspace
@@ -74,7 +76,7 @@ class PreparedRun(Packed):
             )
         self._calls, self._whole = CallList(self._listed), None
         self._lines = steps.reshape(-1), steps.reshape(n_steps, n_sequences, -1)
-        self.trace = Trace(self, NO_DROPOUT, layers, None, None, None, steps)
+        self.trace = Trace(self.batch, NO_DROPOUT, layers, None, None, None, steps)
 
     def _call(self, function, *args):
         self._listed.append((function, args))
@@ -179,7 +181,7 @@ class PreparedRun(Packed):
     def read_pooled(self, pooled, what):
         """Return something that the head makes of what was pooled already."""
         layers, raw = self.trace.layers, self.read_out(pooled)
-        trace = Trace(self, NO_DROPOUT, layers, pooled, pooled, raw, self.trace.steps)
+        trace = Trace(self.batch, NO_DROPOUT, layers, pooled, pooled, raw, self.trace.steps)
         return self._head.reading(self._weights, trace, what).copy()
 
     def calls_to_read(self):
@@ -189,7 +191,7 @@ class PreparedRun(Packed):
         calls are made, somebody writes the initial states.
         """
         trace = self.trace
-        prepared = self._head.prepare(self._weights, trace.layers[-1], self, self._workspace)
+        prepared = self._head.prepare(self._weights, trace.layers[-1], self.batch, self._workspace)
         trace.features, trace.raw, trace.reached, calls = prepared
         trace.pooled = trace.features
         return [*self._listed, *calls]

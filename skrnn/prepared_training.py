@@ -2,8 +2,8 @@
 
 Between two batches of a small network, what surrounds the kernels takes as long as they do. Where
 all sequences are equally long and nothing is dropped, each batch makes the same calls with the same
-buffers, which are those of :mod:`skrnn.network`: the bits are the same. Only which sequences,
-targets and weights are meant is said anew.
+buffers, which are those of :mod:`skrnn.network`: the bits are the same. Only which sequences are
+meant, and their sample weights, is said anew.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import numpy as np
 
 from skrnn._calls import CallList
 from skrnn.batching import add_rows
+from skrnn.gradients import empty_gradient
+from skrnn.network import NetworkWeights
 from skrnn.prepared import PreparedRun
 
 
@@ -31,18 +33,13 @@ class PreparedGradient:
     weights : NetworkWeights
         Views of the weights.
     gradient : PieceGradient
-        Where the gradient is until the next batch.
+        Where the gradient will be.
     n_sequences : int
         How many sequences a batch has.
     workspace : Workspace
         Where the buffers live.
     is_shared : bool, default=False
         Whether other threads run other batches beside this one.
-
-    Attributes
-    ----------
-    gradient : PieceGradient
-        As given.
     """
 
     def __init__(
@@ -57,28 +54,28 @@ class PreparedGradient:
         workspace,
         is_shared=False,
     ):
-        self._network, self._weights, self.gradient = network, weights, gradient
+        self._network, self._weights, self._gradient = network, weights, gradient
         self._target, self._first_rows = target, sequences.offsets[:-1]
         self._workspace = workspace
         n_steps = int(sequences.lengths_of(np.zeros(1, dtype=np.int64))[0])
         self._run = run = PreparedRun(network, weights, n_sequences, n_steps, workspace)
         own_rows = np.empty(n_sequences, dtype=np.int64)
         own_target = np.empty((n_sequences, *target.shape[1:]), dtype=target.dtype)
-        own_weight = np.empty(n_sequences, dtype=run.trace.steps.dtype)
-        self._own = own_rows, own_target, own_weight
+        sample_weight = np.empty(n_sequences, dtype=run.trace.steps.dtype)
+        self._own = own_rows, own_target, sample_weight
         self._calls = [
             sequences.prepare_pack(own_rows, run.starts, run.trace.steps), *run.calls_to_read()
         ]  # fmt: skip
         self._copies = run.copies_of_weights
         trace = run.trace
         d_raw = workspace.take("d_raw", trace.raw.shape, trace.raw.dtype)
-        self._value, call = loss.prepare(trace.raw, own_target, own_weight, d_raw)
+        self._value, call = loss.prepare(trace.raw, own_target, sample_weight, d_raw)
         self._calls.append(call)
         head = network.head.prepare_back(weights.head, trace, d_raw, workspace, gradient.views.head)
         self._add(*head)
         for i in range(len(network.layers) - 1, -1, -1):
             self._add_layer(i)
-        self._calls = CallList(self._calls, waits_for_others=is_shared)
+        self._calls = CallList(self._calls, is_shared)
         self._zeros = [gradient.vector, *run.initial]
         self._zeros += [kept.buffers.d_state for layer in trace.layers for kept in layer]
 
@@ -91,7 +88,7 @@ class PreparedGradient:
         layers, weights = self._network.layers[i], self._weights.layers[i]
         kept, shape, found = self._run.trace.layers[i], self._run.shape, []
         for d, layer in enumerate(layers):
-            gradient = self.gradient.views.layers[i][d]
+            gradient = self._gradient.views.layers[i][d]
             self._add(*layer.prepare_back(weights[d], kept[d], shape, self._workspace, gradient))
         if i == 0:
             return
@@ -118,17 +115,17 @@ class PreparedGradient:
         for function, arguments in self._copies:
             function(*arguments)
 
-    def evaluate(self, positions, weight):
+    def evaluate(self, positions, sample_weight):
         """Return the loss of a batch, and write its gradient.
 
         Parameters
         ----------
         positions : ndarray of int64 of shape (n_sequences,)
             Which sequences.
-        weight : ndarray of shape (len(sequences),)
-            Weights of all sequences, as the loss takes them.
+        sample_weight : ndarray of shape (len(sequences),)
+            Of all sequences, as the loss takes them.
         """
-        everything = self._first_rows, self._target, weight
+        everything = self._first_rows, self._target, sample_weight
         for source, own in zip(everything, self._own, strict=True):
             # Any mode but "raise" writes to its place at once; all positions are valid.
             source.take(positions, axis=0, out=own, mode="clip")
@@ -145,18 +142,15 @@ class PreparedGradients:
     ----------
     network, loss, sequences, target
         As for :class:`PreparedGradient`.
-    weight : ndarray of shape (len(sequences),)
+    sample_weight : ndarray of shape (len(sequences),)
         Weights of all sequences.
     most : int
         How many sequences may be run at a time.
-    make_gradient : callable
-        ``make_gradient(dtype)`` returns a :class:`~skrnn.objective.PieceGradient`.
     """
 
-    def __init__(self, network, loss, sequences, target, weight, most, make_gradient):
+    def __init__(self, network, loss, sequences, target, sample_weight, most):
         self._data = network, loss, sequences, target
-        self._network, self._weight, self._most = network, weight, most
-        self._make_gradient = make_gradient
+        self._network, self._sample_weight, self._most = network, sample_weight, most
         self._made, self._n_batches = {}, 0
         # The vector that came first, kept so that no other can be taken for it.
         self._params = None
@@ -185,7 +179,7 @@ class PreparedGradients:
         self._n_batches += 1
         if self._total_weight != total_weight:
             self._total_weight = total_weight
-            self._scaled = (self._weight / total_weight).astype(params.dtype)
+            self._scaled = (self._sample_weight / total_weight).astype(params.dtype)
         return self._most
 
     def evaluate(self, positions, workspace, *, is_shared=False):
@@ -204,21 +198,20 @@ class PreparedGradients:
         -------
         loss : float
             Their part of the loss.
-        gradient : ndarray of shape (layout.size,)
+        gradient : PieceGradient
             Its gradient, until the workspace is used again.
         """
-        n = positions.size
+        n, dtype = positions.size, self._params.dtype
+        gradient = workspace.keep(
+            "gradient", dtype, lambda: empty_gradient(self._network, NetworkWeights, dtype)
+        )
         key = n, id(workspace)
         prepared = self._made.get(key)
         if prepared is None:
+            weights = self._network.bind(self._params)
             prepared = self._made[key] = PreparedGradient(
-                *self._data,
-                self._network.bind(self._params),
-                self._make_gradient(self._params.dtype),
-                n,
-                workspace,
-                is_shared,
+                *self._data, weights, gradient, n, workspace, is_shared
             )
-        # Once a batch for each thread.
+        # Other pieces of the batch find the copies that the first in this workspace has made.
         workspace.keep(("weights", n), self._n_batches, prepared.read_weights)
-        return prepared.evaluate(positions, self._scaled), prepared.gradient.vector
+        return prepared.evaluate(positions, self._scaled), gradient

@@ -32,14 +32,13 @@ class TeachingObjective(Objective):
     :class:`~skrnn.outputs.Outputs`, which brings the weights of all steps.
     """
 
+    _views = PairWeights
+
     def __init__(self, network, loss, sequences, outputs, **options):
         super().__init__(network, loss, sequences, outputs, outputs.weight, **options)
 
     def _count_prepared(self):
         return 0  # outputs have lengths of their own
-
-    def _views(self, vector):
-        return PairWeights(self.network, vector)
 
     def _pieces(self, indices, lengths):
         return pieces_of(self.network, self.sequences, self.target, indices)

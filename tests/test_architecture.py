@@ -26,7 +26,7 @@ LAYERS = (
     {"stack", "dense", "attention", "outputs"},
     {"decoder", "bridge"},
     {"network"},
-    {"encoder_decoder"},
+    {"encoder_decoder", "gradients"},
     {"prepared"},
     {"prepared_training"},
     {"inference", "torch_layout", "streaming", "checks", "checkpointing"},

@@ -1,9 +1,12 @@
 """Batches whose calls are made ready give what all others give."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
-from skrnn import RNNClassifier, RNNRegressor, _calls, objective
+from skrnn import RNNClassifier, RNNRegressor, _calls, objective, threads
 from skrnn.prepared_training import PreparedGradient
 
 RNG = np.random.default_rng(0)
@@ -66,12 +69,51 @@ def test_same_bits_in_layers_and_directions(sizes, bidirectional, without, count
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_same_bits_in_several_pieces(n_jobs, without, count, monkeypatch):
-    monkeypatch.setattr(objective, "WORTH_SHARING", 0)
+def test_same_bits_in_several_pieces(n_jobs, without, count):
     settings = {"batch_size": 70, "n_jobs": n_jobs}
     expected = without(lambda: weights_of(RNNRegressor, y=X[:, 0], **settings))
     assert weights_of(RNNRegressor, y=X[:, 0], **settings) == expected
     assert len(count) == 9
+
+
+def test_same_bits_from_tables_beside_other_threads(without, monkeypatch):
+    tables, in_tables = [], _calls._in_tables
+    monkeypatch.setattr(_calls, "RUNS_BEFORE", 10**9)
+    monkeypatch.setattr(_calls, "_in_tables", lambda calls: tables.append(1) or in_tables(calls))
+    alone = weights_of(RNNClassifier, batch_size=70)
+    assert not tables
+    assert weights_of(RNNClassifier, batch_size=70, n_jobs=2) == alone
+    assert tables
+
+
+def test_threads_share_a_batch_where_it_is_worth_it(monkeypatch):
+    started, executor = [], threads.ThreadPoolExecutor
+    monkeypatch.setattr(
+        threads, "ThreadPoolExecutor", lambda *a, **k: started.append(a) or executor(*a, **k)
+    )
+    expected = weights_of(RNNClassifier, batch_size=70, n_jobs=2)
+    assert len(started) == 2  # `fit` and `partial_fit`
+    monkeypatch.setattr(objective, "WORTH_SHARING", 10**9)
+    assert weights_of(RNNClassifier, batch_size=70, n_jobs=2) == expected
+    assert len(started) == 2
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"n_jobs": 2, "batch_size": 70}, {"dropout": 0.2}], ids=str
+)
+def test_data_are_free_after_a_fit(settings):
+    """Not when the garbage collector comes, which does not see how large arrays are."""
+    model = RNNClassifier(4, max_iter=2, random_state=0, **settings).fit(X, Y)
+    data = X.copy()
+    alive, was_enabled = weakref.ref(data), gc.isenabled()
+    gc.disable()
+    try:
+        model.fit(data, Y).partial_fit(data, Y)
+        del data
+        assert alive() is None
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def test_same_bits_with_weights_and_from_tables(without, monkeypatch):

@@ -1,5 +1,6 @@
 """Shared machine code: compiled at the first call, right even if that is interrupted."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -43,9 +44,19 @@ def test_numpys_transposed_product_is_that_of_crowded_rows():
         C.strides[0], 256, 300, 320,
     )  # fmt: skip
     np.testing.assert_allclose(by_numpy, expected, rtol=1e-10, atol=1e-12)
+    shared = _gemm._SHARED_CROWDED[64]
+    shared._compiled, shared._slot.value = (
+        None,
+        ctypes.cast(shared._stand_in, ctypes.c_void_p).value,
+    )
     _gemm.add_transposed_product(A, B, compiled)
-    assert _gemm._SHARED_CROWDED[64]._compiled is not None  # the rows are crowded
+    assert shared._compiled is not None
     np.testing.assert_allclose(compiled, expected, rtol=1e-10, atol=1e-12)
+    # Apart, the rows of B need no copies.
+    apart = np.zeros((300, 321))
+    apart[:, :320] = B
+    _gemm.add_transposed_product(A, apart[:, :320], C)
+    np.testing.assert_array_equal(C, compiled)
 
 
 def test_an_interrupt_while_it_compiles_arrives_and_the_result_is_right(monkeypatch):

@@ -1,5 +1,6 @@
 """Training: what stops it, what it keeps, and which settings mean the same."""
 
+import copy
 import re
 
 import numpy as np
@@ -502,3 +503,11 @@ def test_batches_are_as_few_and_as_even_as_can_be(n, size):
     assert len(sizes) == -(-n // size)
     assert max(sizes) <= size
     assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_shallow_copy_goes_on_by_itself():
+    model = classifier(batch_size=8, dropout=0.2).partial_fit(X, Y, classes=[0, 1, 2])
+    model.partial_fit(X, Y)
+    other = copy.copy(model)
+    expected = model.partial_fit(X, Y).predict_proba(X)
+    np.testing.assert_array_equal(other.partial_fit(X, Y).predict_proba(X), expected)

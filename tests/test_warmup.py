@@ -39,6 +39,10 @@ USE_ALL = """
 skrnn.warmup(cells={cell!r}, dtypes={dtype!r})
 before = signatures()
 
+from skrnn._gemm import _SHARED, _SHARED_CROWDED
+bits = 8 * np.dtype({dtype!r}).itemsize
+assert _SHARED[bits]._compiled and _SHARED_CROWDED[bits]._compiled
+
 rng = np.random.default_rng(0)
 dense = rng.uniform(size=(70, 5, 3)).astype({dtype!r})
 ragged = [row[: 1 + i % 5] for i, row in enumerate(dense)]

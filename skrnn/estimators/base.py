@@ -44,18 +44,6 @@ def unchanged_on_error(estimator):
         raise
 
 
-@contextmanager
-def undrawn_on_error(rng):
-    """Undo what a failed fit has drawn from a generator, if there is one."""
-    before = None if rng is None else rng.get_state(legacy=False)
-    try:
-        yield
-    except BaseException:
-        if rng is not None:
-            rng.set_state(before)
-        raise
-
-
 def copy_random_state(rng):
     """Return a generator that draws the same numbers; `deepcopy` would seed it anew first."""
     copy = np.random.RandomState(type(rng._bit_generator)(0))
@@ -177,16 +165,16 @@ class BaseRNN(
         return EpochCallbacks(self, context, data, fitted_attributes)
 
     def _partial_fit(self, X, y, sample_weight):
-        first = not hasattr(self, "_params")
-        rng = None if first else getattr(self, "_partial_fit_rng", None)
-        with unchanged_on_error(self), undrawn_on_error(rng):
+        with unchanged_on_error(self):
+            first = not hasattr(self, "_params")
             examples = self._check_examples(X, y, sample_weight, reset=first)
             # Training writes to what is kept between calls; if it fails that must be as before.
             solver = None if first else getattr(self, "_solver", None)
             solver = None if solver is None else solver.copy()
+            rng = None if first else getattr(self, "_partial_fit_rng", None)
+            rng = None if rng is None else copy_random_state(rng)
             history = None if first else getattr(self, "_history", None)
-            is_own = rng is not None
-            rng = rng if is_own else check_random_state(self.random_state)
+            rng = check_random_state(self.random_state) if rng is None else rng
             network, params = self._make_network(examples, rng, warm=not first)
             loss = self._loss = self._make_loss()
             solver = self._make_solver(params) if solver is None else solver
@@ -204,8 +192,7 @@ class BaseRNN(
                     n_seen=0 if first else self.t_,
                 )
                 params = trainer.run(params, history)
-            self._solver = solver
-            self._partial_fit_rng = rng if is_own else copy_random_state(rng)
+            self._solver, self._partial_fit_rng = solver, rng
             self._set_fitted(network, loss, params, history, trainer.n_seen)
             self.n_iter_ = history.n_epochs
         return self

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from skrnn._calls import compile_tables
+from skrnn._gemm import LARGE, add_transposed_product
 from skrnn.cells import Cell, resolve_cell
 from skrnn.cells.registry import CELLS
 from skrnn.estimators import RNNClassifier, RNNRegressor
@@ -38,6 +39,7 @@ def compile_everything(cells, dtypes):
             _run_network(cell, dtype)
         _run_everything_else(cells[0], dtype)
         _run_forecaster(cells[0], dtype)
+        _multiply_large(dtype)
 
 
 def _to_cells(cells):
@@ -102,6 +104,12 @@ def _run_everything_else(cell, dtype):
     for settings in _DECODERS:
         model = RNNClassifier(cell=cell, mode="encoder_decoder", **settings)
         _fitted(model, X, steps).predict(X)
+
+
+def _multiply_large(dtype):
+    """Form the product that only large networks need."""
+    rows = np.zeros((1, LARGE), dtype=dtype)
+    add_transposed_product(rows, rows, np.zeros((LARGE, LARGE), dtype=dtype))
 
 
 def _run_forecaster(cell, dtype):
