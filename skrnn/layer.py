@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from weakref import ref
 
 import numpy as np
 
@@ -116,10 +115,6 @@ class Kept:
     def output(self):
         """Outputs of all steps, in this direction's own order of time."""
         return self.buffers.output
-
-
-def _take_output(workspace, name, shape, dtype):
-    return workspace().take((name, "d_output"), shape, dtype)
 
 
 class Layer:
@@ -242,8 +237,9 @@ class Layer:
                 states=states,
                 d_state=take("d_state", len(cell.states), n),
                 output=states[0, n:],
-                # Without a cycle: buffers are large, and the garbage collector comes late.
-                make_d_output=partial(_take_output, ref(workspace), self.name, (n_rows, H), dtype),
+                make_d_output=partial(
+                    workspace.arrays.take, (self.name, "d_output"), (n_rows, H), dtype
+                ),
             )  # fmt: skip
 
         return workspace.keep((self.name, "buffers"), (n, n_rows, H, dtype, shares), make)

@@ -38,24 +38,12 @@ def aligned(array, dtype=None):
     return copy
 
 
-class Workspace:
-    """Buffers by name, and what was made of them.
-
-    A workspace belongs to one thread at a time. What it hands out is valid until the same is asked
-    for again.
-    """
+class Arrays:
+    """Arrays by name, each handed out until the same is asked for again."""
 
     def __init__(self):
         self._buffers = {}
         self._views = {}
-        self._kept = {}
-        self._parts = {}
-
-    def part(self, key):
-        """Return a workspace of its own for a part of the work; the same for the same key."""
-        if key not in self._parts:
-            self._parts[key] = Workspace()
-        return self._parts[key]
 
     def take(self, key, shape, dtype):
         """Return an array with undefined content.
@@ -80,6 +68,35 @@ class Workspace:
         if buffer is None or buffer.size < size or buffer.dtype != dtype:
             buffer = self._buffers[key] = aligned_empty(size, dtype)
         return buffer[:size].reshape(shape)
+
+
+class Workspace:
+    """Buffers by name, and what was made of them.
+
+    A workspace belongs to one thread at a time. What it hands out is valid until the same is asked
+    for again.
+
+    Attributes
+    ----------
+    arrays : Arrays
+        The buffers. What is kept may refer to them, but to the workspace only in a cycle, which
+        would wait for the garbage collector.
+    """
+
+    def __init__(self):
+        self.arrays = Arrays()
+        self._kept = {}
+        self._parts = {}
+
+    def part(self, key):
+        """Return a workspace of its own for a part of the work; the same for the same key."""
+        if key not in self._parts:
+            self._parts[key] = Workspace()
+        return self._parts[key]
+
+    def take(self, key, shape, dtype):
+        """Return an array with undefined content, as :meth:`Arrays.take` does."""
+        return self.arrays.take(key, shape, dtype)
 
     def keep(self, key, condition, make):
         """Return what `make` made the last time, unless the condition has changed.
