@@ -8,6 +8,7 @@ import pytest
 
 from skrnn import RNNClassifier, RNNRegressor, _calls, objective, threads
 from skrnn.prepared_training import PreparedGradient
+from skrnn.workspace import Workspace
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(70, 6, 3))
@@ -102,16 +103,24 @@ def test_threads_share_a_batch_where_it_is_worth_it(monkeypatch):
 @pytest.mark.parametrize(
     "settings", [{}, {"n_jobs": 2, "batch_size": 70}, {"dropout": 0.2}], ids=str
 )
-def test_data_are_free_after_a_fit(settings):
+def test_data_and_buffers_are_free_after_a_fit(settings):
     """Not when the garbage collector comes, which does not see how large arrays are."""
-    model = RNNClassifier(4, max_iter=2, random_state=0, **settings).fit(X, Y)
+
+    def count_workspaces():
+        return sum(isinstance(thing, Workspace) for thing in gc.get_objects())
+
+    _calls.compile_tables()  # the compiler leaves cycles, which hold on to its callers
+    model = RNNClassifier(4, max_iter=2, random_state=0, **settings).fit(X, Y).partial_fit(X, Y)
     data = X.copy()
     alive, was_enabled = weakref.ref(data), gc.isenabled()
+    gc.collect()
     gc.disable()
     try:
+        before = count_workspaces()
         model.fit(data, Y).partial_fit(data, Y)
         del data
         assert alive() is None
+        assert count_workspaces() == before
     finally:
         if was_enabled:
             gc.enable()
