@@ -208,13 +208,15 @@ def _run_down(
     columns,
 ):  # fmt: skip
     """Run a product a block of its depth at a time."""
-    for k in range(0, max(depth, 1), deepest):
+    k = 0
+    while k == 0 or k < depth:  # counting the turns of a range would be a division
         if k > 0:
             s, s_row = c, c_row
         _add_block(
             zero, size, a + k * a_step, a_row, a_step, b + k * b_step, b_step, b_panel, s, s_row,
             c, c_row, rows, deepest if k + deepest <= depth else depth - k, columns,
         )  # fmt: skip
+        k += deepest
 
 
 @inlined
@@ -230,15 +232,17 @@ def _product(
     """
     is_foreign = b_panel > 0 and b_step != 2 * VECTOR_BYTES
     width = b_step // size if is_foreign else columns
+    first = 0
     # One call in the source: the compiler copies all tiles into each.
-    for first in range(0, columns, width):
+    while first < columns:
         skipped = first + width - columns if first + width > columns else 0
         k = first * size
         _run_down(
-            zero, size, deepest, a, a_row, a_step, b + first // width * b_panel + skipped * size,
-            b_step, 0 if is_foreign else b_panel, s + k, s_row, c + k, c_row, rows, depth,
-            width - skipped,
+            zero, size, deepest, a, a_row, a_step, b + skipped * size, b_step,
+            0 if is_foreign else b_panel, s + k, s_row, c + k, c_row, rows, depth, width - skipped,
         )  # fmt: skip
+        first += width
+        b += b_panel
 
 
 def _product_single(

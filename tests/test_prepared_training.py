@@ -107,7 +107,7 @@ def test_data_and_buffers_are_free_after_a_fit(settings):
     """Not when the garbage collector comes, which does not see how large arrays are."""
 
     def count_workspaces():
-        return sum(isinstance(thing, Workspace) for thing in gc.get_objects())
+        return sum(type(thing) is Workspace for thing in gc.get_objects())
 
     _calls.compile_tables()  # the compiler leaves cycles, which hold on to its callers
     model = RNNClassifier(4, max_iter=2, random_state=0, **settings).fit(X, Y).partial_fit(X, Y)
