@@ -277,9 +277,9 @@ class Objective:
         """Return how many sequences may be run at a time by calls made ready once; 0 for none."""
         network, lengths = self.network, self.sequences.lengths
         is_plain = network.inputs.tables is None and not network.head.each_step
-        is_plain = is_plain and isinstance(self.loss, Loss)
         at_once = self.dropout is None and self.walk is bptt.full and self.checkpoint_steps is None
-        if not (is_plain and at_once and isinstance(self.sequences, Sequences)):
+        is_known = isinstance(self.loss, Loss) and isinstance(self.sequences, Sequences)
+        if not (is_plain and at_once and is_known):
             return 0
         return 2 * STRETCH_ROWS // int(lengths[0]) if (lengths == lengths[0]).all() else 0
 

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "skrnn"
 LAYERS = (
     {"_jit"},
     {"_tiles", "_shared", "_calls"},
+    {"_panels"},
     {"_math", "_gemm", "_views", "_subnormals"},
     {"_sums", "cells", "sequences", "threads", "workspace", "_drawing"},
     {"layouts", "params", "losses", "solvers", "sampling", "crf", "plotting", "masks", "trace"},
