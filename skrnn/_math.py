@@ -22,18 +22,26 @@ from skrnn._tiles import VECTOR_BYTES
 _LOG2_E = 1.4426950408889634
 # Exponentials overflow or are zero past these ends; a NaN is beyond neither.
 _ENDS = {32: (-104.0, 89.0), 64: (-746.0, 710.0)}
-# ln 2 in two parts: the first has trailing zeros, so that its products with small integers are
+# From here on a hyperbolic tangent is one, and exp(-2 x) is still a normal number.
+_FLAT = 40.0
+_LN_2 = 0.6931471805599453
+# The same in two parts: the first has trailing zeros, so that its products with small integers are
 # exact; the second is what is missing.
-_LN_2 = {
+_LN_2_PARTS = {
     32: (0.693359375, -2.12194440054690583e-4),
     64: (0.693145751953125, 1.42860682030941723212e-6),
 }
-# Adding and subtracting this rounds to the nearest integer, which it leaves in the low bits.
-_ROUND = {32: 12582912.0, 64: 6755399441055744.0}
 # Bits of the mantissa, and what is added to an exponent.
 _MANTISSA = {32: (23, 127), 64: (52, 1023)}
-# Degree of the Taylor series of exp - 1, below 0.1 ulp of exp for |r| <= ln(2) / 2.
-_DEGREE = {32: 7, 64: 13}
+# Adding and subtracting this rounds to the nearest integer n; between the two, the low bits are the
+# exponent of 2 ** n.
+_ROUND = {32: 12582912.0 + 127, 64: 6755399441055744.0 + 1023}
+# Coefficients of r ** 2, r ** 3 and so on in exp(r) - 1 for |r| <= ln(2) / 2. In single precision
+# those of the polynomial of the least relative error, 1.3e-8 or 0.2 ulp; else of the Taylor series.
+_SERIES = {
+    32: (0.5, 0.1666654279, 0.04166628140, 0.008366610596, 0.001394649681),
+    64: tuple(1 / factorial(power) for power in range(2, 14)),
+}
 
 
 class _Emitter:
@@ -48,7 +56,6 @@ class _Emitter:
         self.kind = ir.FloatType() if bits == 32 else ir.DoubleType()
         self._integer = ir.IntType(bits)
         self.bits = bits
-        self.shift = self.number(_ROUND[bits])
         self.one = self.number(1.0)
 
     def number(self, value):
@@ -74,77 +81,82 @@ class _Emitter:
         return self._builder.fma(a, b, c)
 
     def absolute(self, a):
-        function = self._builder.module.declare_intrinsic("llvm.fabs", [self.kind])
-        return self._builder.call(function, [a])
+        return self._call("fabs", a)
+
+    def with_sign_of(self, a, b):
+        return self._call("copysign", a, b)
+
+    def _call(self, name, *args):
+        """Call an LLVM intrinsic."""
+        kind = ir.FunctionType(self.kind, [self.kind] * len(args))
+        function = self._builder.module.declare_intrinsic(f"llvm.{name}", [self.kind], kind)
+        return self._builder.call(function, args)
 
     def choose(self, comparison, a, b, first, second):
         """Return `first` where the comparison of a and b holds, else `second`: also for a NaN."""
         return self._builder.select(self._builder.fcmp_ordered(comparison, a, b), first, second)
 
-    def power_of_two(self, shifted):
-        """Return ``2 ** n`` for an integer n of the normal range, given with the shift added."""
-        mantissa, bias = _MANTISSA[self.bits]
-        n = self._builder.bitcast(shifted, self._integer)
-        exponent = self._builder.add(n, self._integer(bias))
-        bits = self._builder.shl(exponent, self._integer(mantissa))
-        return self._builder.bitcast(bits, self.kind)
+    def round(self, x, factor, extra=0):
+        """Return the integer n nearest to x times a factor, and ``2 ** (n + extra)``."""
+        shift = self.number(_ROUND[self.bits] + extra)
+        shifted = self.fused(x, self.number(factor), shift)
+        exponent = self._builder.bitcast(shifted, self._integer)
+        bits = self._builder.shl(exponent, self._integer(_MANTISSA[self.bits][0]))
+        return self.subtract(shifted, shift), self._builder.bitcast(bits, self.kind)
 
-    def expm1_of_rest(self, x, n):
-        """Return ``exp(x - n ln 2) - 1`` for the integer `n` nearest to ``x / ln 2``."""
-        high, low = _LN_2[self.bits]
-        r = self.fused(n, self.number(-high), x)
-        return self._expm1(self.fused(n, self.number(-low), r))
+    def rest(self, x, n):
+        """Return ``x - n ln 2``."""
+        high, low = _LN_2_PARTS[self.bits]
+        return self.fused(n, self.number(-low), self.fused(n, self.number(-high), x))
 
-    def _expm1(self, r):
-        """Return the Taylor series of exp - 1.
+    def expm1(self, r):
+        """Return ``exp(r) - 1`` for |r| <= ln(2) / 2.
 
         Powers are taken in pairs: half as many steps wait for each other.
         """
-        square, degree = self.multiply(r, r), _DEGREE[self.bits]
-        series = self._pair(r, degree - 1)
-        for power in range(degree - 3, 1, -2):
-            series = self.fused(series, square, self._pair(r, power))
+        square, coefficients = self.multiply(r, r), _SERIES[self.bits]
+        *pairs, last = [coefficients[i : i + 2] for i in range(0, len(coefficients), 2)]
+        series = self._line(r, *last)
+        for pair in reversed(pairs):
+            series = self.fused(series, square, self._line(r, *pair))
         return self.fused(series, square, r)
 
-    def _pair(self, r, power):
-        """Emit the terms of `power` and the next, divided by r to that power."""
-        even, odd = self.number(1 / factorial(power)), self.number(1 / factorial(power + 1))
-        return self.fused(odd, r, even)
+    def _line(self, r, even, odd=None):
+        even = self.number(even)
+        return even if odd is None else self.fused(self.number(odd), r, even)
 
 
 def _emit_exp(emit, x):
     low, high = map(emit.number, _ENDS[emit.bits])
     bounded = emit.choose("<", x, low, low, emit.choose(">", x, high, high, x))
-    n = emit.subtract(emit.fused(bounded, emit.number(_LOG2_E), emit.shift), emit.shift)
-    p = emit.add(emit.expm1_of_rest(bounded, n), emit.one)
+    n, _ = emit.round(bounded, _LOG2_E)
     # Two factors, each a normal number, reach the subnormal results and the infinity.
-    half = emit.fused(n, emit.number(0.5), emit.shift)
-    rest = emit.subtract(n, emit.subtract(half, emit.shift))
-    p = emit.multiply(p, emit.power_of_two(half))
-    return emit.multiply(p, emit.power_of_two(emit.add(rest, emit.shift)))
+    half, first = emit.round(n, 0.5)
+    _, second = emit.round(emit.subtract(n, half), 1.0)
+    p = emit.add(emit.expm1(emit.rest(bounded, n)), emit.one)
+    return emit.multiply(emit.multiply(p, first), second)
 
 
 def _emit_logistic(emit, x):
     lowest, size = emit.number(_ENDS[emit.bits][0]), emit.negate(emit.absolute(x))
     bounded = emit.choose("<", size, lowest, lowest, size)
-    shifted = emit.fused(bounded, emit.number(_LOG2_E), emit.shift)
-    p = emit.expm1_of_rest(bounded, emit.subtract(shifted, emit.shift))
     # The exponential of a negative number: too large by 2 ** 64 it is a normal number throughout.
-    power = emit.power_of_two(emit.add(shifted, emit.number(64.0)))
-    e = emit.multiply(emit.multiply(emit.add(p, emit.one), power), emit.number(2.0**-64))
-    return emit.divide(emit.choose("<", x, emit.number(0.0), e, emit.one), emit.add(emit.one, e))
+    n, power = emit.round(bounded, _LOG2_E, extra=64)
+    e, small = emit.fused(emit.expm1(emit.rest(bounded, n)), power, power), emit.number(2.0**-64)
+    below = emit.choose("<", x, emit.number(0.0), emit.multiply(e, small), emit.one)
+    return emit.divide(below, emit.fused(e, small, emit.one))
 
 
 def _emit_tanh(emit, x):
-    """Emit ``u / (u + 2)`` for u = exp(2 |x|) - 1, which keeps small arguments exact."""
-    limit, two, size = emit.number(20.0), emit.number(2.0), emit.absolute(x)
-    twice = emit.multiply(emit.choose(">", size, limit, limit, size), two)
-    shifted = emit.fused(twice, emit.number(_LOG2_E), emit.shift)
-    power = emit.power_of_two(shifted)
-    p = emit.expm1_of_rest(twice, emit.subtract(shifted, emit.shift))
+    """Emit ``u / (u + 2)`` for u = exp(-2 |x|) - 1, which keeps small arguments exact."""
+    limit, size = emit.number(_FLAT), emit.absolute(x)
+    bounded = emit.choose(">", size, limit, limit, size)
+    n, power = emit.round(bounded, -2 * _LOG2_E)
+    # ln 2 in one part will do, for a large n belongs to an exponential that hardly matters.
+    half = emit.fused(n, emit.number(_LN_2 / 2), bounded)
+    p = emit.expm1(emit.multiply(half, emit.number(-2.0)))
     u = emit.fused(p, power, emit.subtract(power, emit.one))
-    result = emit.divide(u, emit.add(u, two))
-    return emit.choose("<", x, emit.number(0.0), emit.negate(result), result)
+    return emit.with_sign_of(emit.divide(u, emit.add(u, emit.number(2.0))), x)
 
 
 def _make_function(emit_result):

@@ -7,6 +7,7 @@ are still alive, so a batch of R rows is R steps of arithmetic, whatever the len
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -130,7 +131,11 @@ def even_batches(order, size):
     batches : list of ndarray of int64
         All of `order`, cut.
     """
-    return np.array_split(order, -(-order.size // size))
+    n_batches = -(-order.size // size)
+    shortest, n_longer = divmod(order.size, n_batches)
+    # As np.array_split does, which takes long enough to be noticed in an epoch of small batches.
+    bounds = [i * shortest + min(i, n_longer) for i in range(n_batches + 1)]
+    return [order[first:last] for first, last in pairwise(bounds)]
 
 
 class Packed:

@@ -143,6 +143,7 @@ def test_tanh_of_a_tiny_number_is_that_number(dtype):
     x = np.concatenate([x, -x, [info.tiny, info.smallest_subnormal, 0.0]]).astype(dtype)
     np.testing.assert_allclose(apply("tanh", x), x, rtol=1e-8)
     assert (apply("tanh", x[-3:]) == x[-3:]).all()
+    assert np.signbit(apply("tanh", np.array([-0.0], dtype)))[0]
 
 
 @each_dtype

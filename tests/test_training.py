@@ -503,6 +503,8 @@ def test_batches_are_as_few_and_as_even_as_can_be(n, size):
     assert len(sizes) == -(-n // size)
     assert max(sizes) <= size
     assert max(sizes) - min(sizes) <= 1
+    for batch, expected in zip(batches, np.array_split(order, len(batches)), strict=True):
+        np.testing.assert_array_equal(batch, expected)
 
 
 def test_a_shallow_copy_goes_on_by_itself():
@@ -511,3 +513,11 @@ def test_a_shallow_copy_goes_on_by_itself():
     other = copy.copy(model)
     expected = model.partial_fit(X, Y).predict_proba(X)
     np.testing.assert_array_equal(other.partial_fit(X, Y).predict_proba(X), expected)
+
+
+def test_partial_fit_goes_on_with_a_generator_of_its_own():
+    shared = np.random.RandomState(0)
+    model = classifier(batch_size=8, random_state=shared).partial_fit(X, Y, classes=[0, 1, 2])
+    other = classifier(batch_size=8, random_state=0).partial_fit(X, Y, classes=[0, 1, 2])
+    shared.uniform(size=10)
+    assert_same_bits(model.partial_fit(X, Y), other.partial_fit(X, Y))

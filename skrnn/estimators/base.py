@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import lru_cache
 
 import numpy as np
@@ -44,11 +45,15 @@ def unchanged_on_error(estimator):
         raise
 
 
-def copy_random_state(rng):
-    """Return a generator that draws the same numbers; `deepcopy` would seed it anew first."""
-    copy = np.random.RandomState(type(rng._bit_generator)(0))
-    copy.set_state(rng.get_state(legacy=False))
-    return copy
+@contextmanager
+def rewound_on_error(rng):
+    """Undo what a failed fit has drawn from a generator."""
+    before = rng.get_state(legacy=False)
+    try:
+        yield
+    except BaseException:
+        rng.set_state(before)
+        raise
 
 
 @lru_cache
@@ -171,16 +176,15 @@ class BaseRNN(
             # Training writes to what is kept between calls; if it fails that must be as before.
             solver = None if first else getattr(self, "_solver", None)
             solver = None if solver is None else solver.copy()
-            rng = None if first else getattr(self, "_partial_fit_rng", None)
-            rng = None if rng is None else copy_random_state(rng)
+            kept_rng = None if first else getattr(self, "_partial_fit_rng", None)
+            rng = check_random_state(self.random_state) if kept_rng is None else kept_rng
             history = None if first else getattr(self, "_history", None)
-            rng = check_random_state(self.random_state) if rng is None else rng
             network, params = self._make_network(examples, rng, warm=not first)
             loss = self._loss = self._make_loss()
             solver = self._make_solver(params) if solver is None else solver
             history = History() if history is None else history.copy()
             settings = self._settings(len(examples.sequences), max_iter=1, early_stopping=False)
-            with Threads(self.n_jobs) as threads:
+            with rewound_on_error(rng), Threads(self.n_jobs) as threads:
                 trainer = StochasticTraining(
                     # What one call holds says nothing about the mean weight of all of them.
                     self._make_objective(network, loss, examples, examples.mean_count),
@@ -192,7 +196,9 @@ class BaseRNN(
                     n_seen=0 if first else self.t_,
                 )
                 params = trainer.run(params, history)
-            self._solver, self._partial_fit_rng = solver, rng
+            # What was passed as random_state belongs to others as well.
+            self._partial_fit_rng = deepcopy(rng) if kept_rng is None else rng
+            self._solver = solver
             self._set_fitted(network, loss, params, history, trainer.n_seen)
             self.n_iter_ = history.n_epochs
         return self

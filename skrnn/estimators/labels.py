@@ -37,6 +37,11 @@ def _are_plain_classes(y):
     return type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "iub"
 
 
+def _are_all_among(y, classes):
+    """Tell whether all of y are among the classes, which are sorted, without naming the others."""
+    return bool((classes.take(np.searchsorted(classes, y), mode="clip") == y).all())
+
+
 class Labels:
     """Mixin: the targets of a classifier."""
 
@@ -49,7 +54,8 @@ class Labels:
         if reset:
             self._check_head()
         elif not self._multilabel and _are_plain_classes(y):
-            self._refuse_new_classes(y)
+            if not _are_all_among(y, self.classes_):
+                self._refuse_new_classes(y)
             return y
         if not issparse(y):
             y = labels_of(y) if isinstance(y, (list, tuple)) else y

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 from skrnn.estimators.modes import MODES
 from skrnn.workspace import aligned
 
@@ -22,6 +24,8 @@ class Pickling:
         # rest, unless parameters were changed since fit.
         state = dict(super().__getstate__())
         state.pop("cell_", None)
+        if "_partial_fit_rng" in state:  # which a shallow copy would share
+            state["_partial_fit_rng"] = deepcopy(state["_partial_fit_rng"])
         network, loss = state.pop("_network", None), state.pop("_loss", None)
         if network is not None:
             is_usual = network.cell is _made_anew(self._make_cell)
