@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrnn._gemm import add_product, add_transposed_product
+from skrnn._gemm import add_product, add_products, add_transposed_product
 from skrnn._jit import jit
 from skrnn._math import exp, tanh
 from skrnn._views import flat, rows
@@ -158,12 +158,10 @@ def back_multiplicative(
 @jit
 def add_context(low, high, context, W, gates):
     """Add the context's share to the rows of every gate."""
-    for g in range(W.shape[0]):
-        add_product(rows(context, low, high), W[g], rows(gates[g], low, high))
+    add_products(rows(context, low, high), W, rows(gates, low, high))
 
 
 @jit
 def back_to_context(low, high, gates, W_turned, d_context):
     """Add the loss gradient of the context that entered the gates."""
-    for g in range(W_turned.shape[0]):
-        add_product(rows(gates[g], low, high), W_turned[g], rows(d_context, low, high))
+    add_products(rows(gates, low, high), W_turned, rows(d_context, low, high))

@@ -10,14 +10,17 @@ of a product has the same bits alone and among others, and on one machine and an
 
 from __future__ import annotations
 
-import ctypes
-
 import numpy as np
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from skrnn import (
+    _former_products,  # noqa: F401, kernels of older caches look for its symbols
+    _plain_products,
+)
 from skrnn._jit import JIT_DISABLED, inlined, jit, kernel_part
-from skrnn._panels import product
+from skrnn._panels import products
+from skrnn._plain_products import crowded_at, first_columns, products_at
 from skrnn._shared import SharedFunction
 from skrnn._tiles import CACHE_LINE, VECTOR_BYTES
 
@@ -45,141 +48,118 @@ def address_of(typingctx, array):
     return types.intp(array), codegen
 
 
-def _product_single(
-    deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows, depth, columns
-):
-    product(
-        np.float32(0), 4, deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows,
-        depth, columns,
+def _products_single(
+    deepest, count, a, a_next, a_row, a_step, b, b_next, b_step, b_panel, s, s_next, s_row,
+    c, c_next, c_row, rows, depth, columns,
+):  # fmt: skip
+    products(
+        np.float32(0), 4, deepest, count, a, a_next, a_row, a_step, b, b_next, b_step, b_panel,
+        s, s_next, s_row, c, c_next, c_row, rows, depth, columns,
     )  # fmt: skip
 
 
-def _product_double(
-    deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows, depth, columns
-):
-    product(
-        np.float64(0), 8, deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows,
-        depth, columns,
+def _products_double(
+    deepest, count, a, a_next, a_row, a_step, b, b_next, b_step, b_panel, s, s_next, s_row,
+    c, c_next, c_row, rows, depth, columns,
+):  # fmt: skip
+    products(
+        np.float64(0), 8, deepest, count, a, a_next, a_row, a_step, b, b_next, b_step, b_panel,
+        s, s_next, s_row, c, c_next, c_row, rows, depth, columns,
     )  # fmt: skip
 
 
-# What kernels call that are older than `s` and panels.
-def _plain_product_single(deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns):
-    product(
-        np.float32(0), 4, deepest, a, a_row, a_step, b, b_step, 0, c, c_row, c, c_row, rows, depth,
-        columns,
-    )  # fmt: skip
+def _share(name, single, double, fallback, n_arguments):
+    """Share a function of each type of numbers; its name must never change (skrnn._shared)."""
+    name = f"{__name__.replace('.', '_')}_{name}"
+    return {
+        bits: SharedFunction(
+            f"{name}_{bits}", function, fallback(np.dtype(f"f{bits // 8}")), n_arguments
+        )
+        for bits, function in ((32, single), (64, double))
+    }
 
 
-def _plain_product_double(deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns):
-    product(
-        np.float64(0), 8, deepest, a, a_row, a_step, b, b_step, 0, c, c_row, c, c_row, rows, depth,
-        columns,
-    )  # fmt: skip
-
-
-def _numpys_product(dtype):
-    """Return the product of matrices at addresses by NumPy, without the promise of its bits."""
-
-    def matrix(address, shape, strides):
-        reach = [(n - 1) * stride for n, stride in zip(shape, strides, strict=True)]
-        before = -sum(step for step in reach if step < 0)
-        size = before + sum(step for step in reach if step > 0) + dtype.itemsize
-        buffer = (ctypes.c_char * size).from_address(address - before)
-        return np.ndarray(shape, dtype, buffer, offset=before, strides=strides)
-
-    def right_factor(b, b_step, b_panel, depth, columns):
-        if b_panel == 0:
-            return matrix(b, (depth, columns), (b_step, dtype.itemsize))
-        width = b_step // dtype.itemsize
-        B = np.empty((depth, columns), dtype=dtype)
-        for i, first in enumerate(_first_columns(columns, width)):
-            panel = matrix(b + i * b_panel, (depth, width), (b_step, dtype.itemsize))
-            B[:, first : first + width] = panel
-        return B
-
-    def run(
-        deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows, depth, columns
-    ):
-        total = matrix(s, (rows, columns), (s_row, dtype.itemsize))
-        if depth > 0:
-            A = matrix(a, (rows, depth), (a_row, a_step))
-            total = total + A @ right_factor(b, b_step, b_panel, depth, columns)
-        matrix(c, (rows, columns), (c_row, dtype.itemsize))[...] = total
-
-    return run
-
-
-def _numpys_plain_product(dtype):
-    run = _numpys_product(dtype)
-
-    def add(deepest, a, a_row, a_step, b, b_step, c, c_row, rows, depth, columns):
-        run(deepest, a, a_row, a_step, b, b_step, 0, c, c_row, c, c_row, rows, depth, columns)
-
-    return add
-
-
-def _share(name, function, fallback, n_arguments):
-    return SharedFunction(f"{__name__.replace('.', '_')}_{name}", function, fallback, n_arguments)
-
-
-# Never to change: kernels in a user's cache may be older than this file (see skrnn._shared).
-_SHARED, _SHARED_BEFORE = {}, {}
-for _bits, _affine, _plain in (
-    (32, _product_single, _plain_product_single),
-    (64, _product_double, _plain_product_double),
-):
-    _dtype = np.dtype(f"f{_bits // 8}")
-    _SHARED[_bits] = _share(f"affine_product_{_bits}", _affine, _numpys_product(_dtype), 14)
-    _SHARED_BEFORE[_bits] = _share(f"product_{_bits}", _plain, _numpys_plain_product(_dtype), 11)
+_SHARED = _share("products", _products_single, _products_double, products_at, 19)
 
 
 @intrinsic
-def _call_product(
-    typingctx, zero, deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows, depth,
-    columns,
+def _call_products(
+    typingctx, zero, deepest, count, a, a_next, a_row, a_step, b, b_next, b_step, b_panel,
+    s, s_next, s_row, c, c_next, c_row, rows, depth, columns,
 ):  # numpydoc ignore # fmt: skip
-    """Call the product of the type of `zero` that all kernels share."""
+    """Call the products of the type of `zero` that all kernels share."""
 
     def codegen(context, builder, signature, args):
         _SHARED[signature.args[0].bitwidth].emit_call(builder, args[1:])
         return context.get_dummy_value()
 
-    return types.void(zero, *[types.intp] * 14), codegen
+    return types.void(zero, *[types.intp] * 19), codegen
 
 
-@kernel_part
-def _run_product(A, B, s, s_row, C):
-    if C.size > 0:
-        is_cut = B.shape[1] != C.shape[1]
-        _call_product(
-            C.dtype.type(0),
-            DEPTH_BLOCK,
-            address_of(A),
-            A.strides[0],
-            A.itemsize,
-            address_of(B),
-            B.strides[0],
-            A.shape[1] * B.strides[0] if is_cut else 0,
-            s,
-            s_row,
-            address_of(C),
-            C.strides[0],
-            A.shape[0],
-            A.shape[1],
-            C.shape[1],
-        )
+def _as_stack(context, builder, kind, value, is_of_rows=False):
+    """Return address, lengths and strides of an array as those of a stack of matrices.
+
+    A matrix alone is a stack of one that is there for all, and so is a row: what comes next is
+    where it is itself.
+    """
+    struct = context.make_array(kind)(context, builder, value)
+    word = context.get_value_type(types.intp)
+    axes = [cgutils.unpack_tuple(builder, part) for part in (struct.shape, struct.strides)]
+    for axis, missing in zip(axes, (word(1), word(0)), strict=True):
+        if is_of_rows:
+            axis.insert(-1, missing)
+        axis[:0] = [missing] * (3 - len(axis))
+    return builder.ptrtoint(struct.data, word), *axes
+
+
+@intrinsic
+def _run_products(typingctx, A, B, start, C):  # numpydoc ignore
+    """Call the shared products for matrices or stacks of them; the sums begin with `start`.
+
+    Written in instructions, because compiling these lines from Python for each combination of
+    matrices and stacks takes ten times as long.
+    """
+
+    def codegen(context, builder, signature, args):
+        word, bits = context.get_value_type(types.intp), signature.args[3].dtype.bitwidth
+        values = list(zip(signature.args, args, strict=True))
+        a, (_, rows, depth), (a_next, a_row, _) = _as_stack(context, builder, *values[0])
+        b, (count, _, width), (b_next, b_row, _) = _as_stack(context, builder, *values[1])
+        is_of_rows = start.ndim < C.ndim
+        s, _, (s_next, s_row, _) = _as_stack(context, builder, *values[2], is_of_rows)
+        c, (_, _, columns), (c_next, c_row, _) = _as_stack(context, builder, *values[3])
+        is_cut = builder.icmp_signed("!=", width, columns)
+        b_panel = builder.select(is_cut, builder.mul(depth, b_row), word(0))
+        _SHARED[bits].emit_call(
+            builder,
+            [
+                word(DEPTH_BLOCK), count, a, a_next, a_row, word(bits // 8),
+                b, b_next, b_row, b_panel, s, s_next, s_row, c, c_next, c_row, rows, depth, columns,
+            ],
+        )  # fmt: skip
+        return context.get_dummy_value()
+
+    return types.void(A, B, start, C), codegen
 
 
 @jit
 def _add_product(A, B, C):
-    _run_product(A, B, address_of(C), C.strides[0], C)
+    _run_products(A, B, C, C)
 
 
 @jit
 def _affine_product(A, B, row, C):
-    # A plain zero would be a type of its own, for which all is compiled anew.
-    _run_product(A, B, address_of(row), np.intp(0), C)
+    _run_products(A, B, row, C)
+
+
+@jit
+def _add_products(A, B, C):
+    _run_products(A, B, C, C)
+
+
+@jit
+def _affine_products(A, B, rows, C):
+    _run_products(A, B, rows, C)
 
 
 @intrinsic
@@ -223,11 +203,11 @@ def _add_crowded(number, size, a, a_row, b, b_row, c, c_row, rows, depth, column
         count = min(CROWDED_DEPTH_BLOCK, depth)
         depth -= count
         _copy_rows(_matrix_at(zero, b + depth * b_row, b_row, count, columns), near)
-        _call_product(
-            zero, CROWDED_DEPTH_BLOCK,
-            a + (depth + count - 1) * a_row, size, -a_row,
-            address_of(near) + (count - 1) * near.strides[0], -near.strides[0], 0,
-            c, c_row, c, c_row, rows, count, columns,
+        _call_products(
+            zero, CROWDED_DEPTH_BLOCK, 1,
+            a + (depth + count - 1) * a_row, 0, size, -a_row,
+            address_of(near) + (count - 1) * near.strides[0], 0, -near.strides[0], 0,
+            c, 0, c_row, c, 0, c_row, rows, count, columns,
         )  # fmt: skip
 
 
@@ -239,25 +219,10 @@ def _add_crowded_double(a, a_row, b, b_row, c, c_row, rows, depth, columns):
     _add_crowded(np.float64, 8, a, a_row, b, b_row, c, c_row, rows, depth, columns)
 
 
-def _numpys_crowded(dtype):
-    run = _numpys_plain_product(dtype)
-
-    def add(a, a_row, b, b_row, c, c_row, rows, depth, columns):
-        last, size = depth - 1, dtype.itemsize
-        a, b = a + last * a_row, b + last * b_row
-        run(0, a, size, -a_row, b, -b_row, c, c_row, rows, depth, columns)
-
-    return add
-
-
 # Few networks are so large: the others need not wait for it to be compiled.
-_SHARED_CROWDED = {
-    bits: _share(f"crowded_transposed_product_{bits}", function, _numpys_crowded(dtype), 9)
-    for bits, function, dtype in (
-        (32, _add_crowded_single, np.dtype(np.float32)),
-        (64, _add_crowded_double, np.dtype(np.float64)),
-    )
-}
+_SHARED_CROWDED = _share(
+    "crowded_transposed_product", _add_crowded_single, _add_crowded_double, crowded_at, 9
+)
 
 
 @intrinsic
@@ -282,28 +247,28 @@ def _add_transposed_product(A, B, C):
         )  # fmt: skip
     elif C.size > 0:
         last = A.shape[0] - 1
-        _call_product(
+        _call_products(
             C.dtype.type(0),
             max(TRANSPOSED_DEPTH_BLOCK, NEAR_BYTES // (A.strides[0] + B.strides[0])),
+            1,
             address_of(A) + last * A.strides[0],
+            0,
             A.itemsize,
             -A.strides[0],
             address_of(B) + last * B.strides[0],
+            0,
             -B.strides[0],
             0,
             address_of(C),
+            0,
             C.strides[0],
             address_of(C),
+            0,
             C.strides[0],
             A.shape[1],
             A.shape[0],
             B.shape[1],
         )
-
-
-def _first_columns(n_columns, width):
-    """Return the first column of each panel; the last one overlaps that before it."""
-    return [min(first, n_columns - width) for first in range(0, n_columns, width)]
 
 
 def in_panels(matrices, take):
@@ -333,38 +298,44 @@ def in_panels(matrices, take):
         factors = take(matrices.shape)
         factors[...] = matrices
         return factors
-    firsts = _first_columns(n_columns, width)
+    firsts = first_columns(n_columns, width)
     factors = take((n_matrices, len(firsts) * n_rows, width))
     for i, first in enumerate(firsts):
         factors[:, i * n_rows : (i + 1) * n_rows] = matrices[:, :, first : first + width]
     return factors
 
 
-def _add_product_plain(A, B, C):
-    C += A @ B
-
-
-def _affine_product_plain(A, B, row, C):
-    C[...] = row + A @ B
-
-
-def _add_transposed_product_plain(A, B, C):
-    C += A[::-1].T @ B[::-1]
-
-
 # Intrinsics exist only in compiled code; without the compiler NumPy multiplies.
-add_product = _add_product_plain if JIT_DISABLED else _add_product
+add_product = _plain_products.add_product if JIT_DISABLED else _add_product
 """``C += A @ B`` for two-dimensional arrays of one float type whose rows are contiguous.
 
 B may also be what :func:`in_panels` returned for it."""
 
-affine_product = _affine_product_plain if JIT_DISABLED else _affine_product
+affine_product = _plain_products.affine_product if JIT_DISABLED else _affine_product
 """``C = row + A @ B``, with `row` added to every row; otherwise as :data:`add_product`."""
 
-add_transposed_product = _add_transposed_product_plain if JIT_DISABLED else _add_transposed_product
+add_products = _plain_products.add_products if JIT_DISABLED else _add_products
+"""``C[g] += A[g] @ B[g]`` for each matrix of a stack B, one after another.
+
+A may be one matrix for all of them, and so may C, which is then ``C += A[0] @ B[0] + ...``. For
+small matrices that is quicker than calls of :data:`add_product`, with the same bits."""
+
+affine_products = _plain_products.affine_products if JIT_DISABLED else _affine_products
+"""``C[g] = rows[g] + A @ B[g]`` for each matrix of a stack B, as :data:`affine_product` does."""
+
+add_transposed_product = (
+    _plain_products.add_transposed_product if JIT_DISABLED else _add_transposed_product
+)
 """``C += A.T @ B``, read in place: a transposed A costs nothing.
 
 Rows are added from the last to the first, as backpropagation meets them: a gradient that is summed
 a stretch of steps at a time has the bits of one that is summed at once."""
 
-__all__ = ["add_product", "add_transposed_product", "affine_product", "in_panels"]
+__all__ = [
+    "add_product",
+    "add_products",
+    "add_transposed_product",
+    "affine_product",
+    "affine_products",
+    "in_panels",
+]

@@ -187,11 +187,11 @@ def _run_down(
 
 
 @inlined
-def product(
-    zero, size, deepest, a, a_row, a_step, b, b_step, b_panel, s, s_row, c, c_row, rows, depth,
-    columns,
+def products(
+    zero, size, deepest, count, a, a_next, a_row, a_step, b, b_next, b_step, b_panel,
+    s, s_next, s_row, c, c_next, c_row, rows, depth, columns,
 ):  # fmt: skip
-    """Run a product given by addresses and strides in bytes; the sums begin with what is at `s`.
+    """Run products one after another; the factors of each are `a_next`, ... after those before.
 
     Machines with vectors of different widths may share a cache: if this was compiled on one and the
     panels were cut on another, each panel is a product of its own. The last panel begins with
@@ -199,17 +199,23 @@ def product(
     """
     is_foreign = b_panel > 0 and b_step != 2 * VECTOR_BYTES
     width = b_step // size if is_foreign else columns
-    first = 0
+    first, panel = 0, b
+    if rows == 0 or columns == 0:
+        count = 0
     # One call in the source: the compiler copies all tiles into each.
-    while first < columns:
+    while count > 0:
         skipped = first + width - columns if first + width > columns else 0
         k = first * size
         _run_down(
-            zero, size, deepest, a, a_row, a_step, b + skipped * size, b_step,
+            zero, size, deepest, a, a_row, a_step, panel + skipped * size, b_step,
             0 if is_foreign else b_panel, s + k, s_row, c + k, c_row, rows, depth, width - skipped,
         )  # fmt: skip
         first += width
-        b += b_panel
+        panel += b_panel
+        if first >= columns:
+            first, count = 0, count - 1
+            a, b, s, c = a + a_next, b + b_next, s + s_next, c + c_next
+            panel = b
 
 
-__all__ = ["product"]
+__all__ = ["products"]

@@ -1,4 +1,4 @@
-"""Views of some rows of a matrix, for kernels.
+"""Views of some rows of a matrix, or of each of a stack of matrices, for kernels.
 
 They say what slices say, ``matrix[low:high]``, with a tenth of the code for the compiler to chew
 on and nothing to count references on; the matrix must outlive them, as arguments of a kernel do.
@@ -18,7 +18,9 @@ def _view(context, builder, signature, args, shape_of):
 
     matrix_type, result_type = signature.args[0], signature.return_type
     matrix = make_array(matrix_type)(context, builder, args[0])
-    n_columns = builder.extract_value(matrix.shape, 1)
+    *stack, n_rows, n_columns = (
+        builder.extract_value(matrix.shape, i) for i in range(matrix_type.ndim)
+    )
     word = n_columns.type
     low, high = (
         context.cast(builder, value, kind, types.intp)
@@ -27,13 +29,14 @@ def _view(context, builder, signature, args, shape_of):
     size = context.get_constant(types.intp, matrix_type.dtype.bitwidth // 8)
     row_size = builder.mul(n_columns, size)
     address = builder.add(builder.ptrtoint(matrix.data, word), builder.mul(low, row_size))
-    shape = shape_of(builder, builder.sub(high, low), n_columns)
+    shape = shape_of(builder, stack, builder.sub(high, low), n_columns)
+    strides = [*(builder.mul(n_rows, row_size) for _ in stack), row_size, size]
     view = make_array(result_type)(context, builder)
     populate_array(
         view,
         data=builder.inttoptr(address, matrix.data.type),
         shape=shape,
-        strides=[size] if len(shape) == 1 else [row_size, size],
+        strides=[size] if len(shape) == 1 else strides,
         itemsize=size,
         meminfo=context.get_constant_null(types.MemInfoPointer(types.voidptr)),
     )
@@ -43,16 +46,19 @@ def _view(context, builder, signature, args, shape_of):
 @intrinsic
 def _rows(typingctx, matrix, low, high):
     def codegen(context, builder, signature, args):
-        return _view(context, builder, signature, args, lambda b, count, columns: [count, columns])
+        return _view(
+            context, builder, signature, args, lambda b, stack, *lengths: [*stack, *lengths]
+        )
 
-    return types.Array(matrix.dtype, 2, "C")(matrix, low, high), codegen
+    layout = "C" if matrix.ndim == 2 else "A"
+    return types.Array(matrix.dtype, matrix.ndim, layout)(matrix, low, high), codegen
 
 
 @intrinsic
 def _flat(typingctx, matrix, low, high):
     def codegen(context, builder, signature, args):
         return _view(
-            context, builder, signature, args, lambda b, count, columns: [b.mul(count, columns)]
+            context, builder, signature, args, lambda b, stack, *lengths: [b.mul(*lengths)]
         )
 
     return types.Array(matrix.dtype, 1, "C")(matrix, low, high), codegen
@@ -75,7 +81,7 @@ def _is_same_place(typingctx, a, b):
 
 
 def _rows_plain(matrix, low, high):
-    return matrix[low:high]
+    return matrix[..., low:high, :]
 
 
 def _is_same_place_plain(a, b):
@@ -88,7 +94,7 @@ def _flat_plain(matrix, low, high):
 
 # Intrinsics exist only in compiled code; without the compiler slices do.
 rows = _rows_plain if JIT_DISABLED else _rows
-"""Rows `low` to `high` of a C-contiguous matrix."""
+"""Rows `low` to `high` of a C-contiguous matrix, or of each matrix of a C-contiguous stack."""
 
 flat = _flat_plain if JIT_DISABLED else _flat
 """The elements of rows `low` to `high` of a C-contiguous matrix, in one line."""

@@ -12,7 +12,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from skrnn import bptt
-from skrnn._gemm import add_product, add_transposed_product, affine_product, in_panels
+from skrnn._gemm import add_products, add_transposed_product, affine_products, in_panels
 from skrnn._jit import jit
 from skrnn._sums import add_column_sums
 from skrnn._views import flat
@@ -26,19 +26,18 @@ WORTH_PANELS = 256
 @jit
 def _project(x, W_x, b_x, b_h, added, gates):
     """Form the input's share of every gate at every step: one product a gate."""
-    bias = np.empty_like(b_x[0])
-    for g in range(gates.shape[0]):
-        for k in range(bias.size):
-            bias[k] = b_x[g, k] + added[g] * b_h[g, k]
-        affine_product(x, W_x[g], bias, gates[g])
+    bias = np.empty_like(b_x)
+    for g in range(bias.shape[0]):
+        for k in range(bias.shape[1]):
+            bias[g, k] = b_x[g, k] + added[g] * b_h[g, k]
+    affine_products(x, W_x, bias, gates)
 
 
 @jit
 def _input_gradient(gates, W_x, d_x):
     """Form the loss gradient of a layer's input; `W_x` is transposed."""
     clear(flat(d_x, 0, d_x.shape[0]))
-    for g in range(gates.shape[0]):
-        add_product(gates[g], W_x[g], d_x)
+    add_products(gates, W_x, d_x)
 
 
 @jit

@@ -12,8 +12,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "skrnn"
 # import each other. A name that no file has yet does no harm.
 LAYERS = (
     {"_jit"},
-    {"_tiles", "_shared", "_calls"},
+    {"_tiles", "_shared", "_calls", "_plain_products"},
     {"_panels"},
+    {"_former_products"},
     {"_math", "_gemm", "_views", "_subnormals"},
     {"_sums", "cells", "sequences", "threads", "workspace", "_drawing"},
     {"layouts", "params", "losses", "solvers", "sampling", "crf", "plotting", "masks", "trace"},

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from llvmlite import binding, ir
 
-from skrnn import _gemm, _jit, _panels, _shared, _tiles
+from skrnn import _former_products, _gemm, _jit, _panels, _shared, _tiles
 
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
 compiled = pytest.mark.skipif(
@@ -29,6 +29,20 @@ def draw(n_rows, depth, n_columns, dtype, seed=0):
     rng = np.random.default_rng(seed)
     shapes = [(n_rows, depth), (depth, n_columns), (n_rows, n_columns)]
     return [rng.normal(size=shape).astype(dtype) for shape in shapes]
+
+
+def draw_stacks(n_matrices, n_rows, depth, n_columns, dtype, seed):
+    drawn = [draw(n_rows, depth, n_columns, dtype, seed + g) for g in range(n_matrices)]
+    return [np.stack(matrices) for matrices in zip(*drawn, strict=True)]
+
+
+def stretch_of(stack):
+    """The same numbers as a stretch of rows of a larger stack, as those of a step are."""
+    n_matrices, n_rows, n_columns = stack.shape
+    larger = np.full((n_matrices, n_rows + 5, n_columns), np.nan, dtype=stack.dtype)
+    stretch = larger[:, 2 : n_rows + 2]
+    stretch[...] = stack
+    return stretch
 
 
 def product(A, B, C, module=_gemm):
@@ -88,16 +102,19 @@ def test_panels_of_another_machine_are_read_right(dtype, n_bytes):
 
 @compiled
 @each_dtype
-def test_kernels_of_a_cache_that_is_older_find_their_product(dtype):
+def test_kernels_of_a_cache_that_is_older_find_their_products(dtype):
     A, B, C = draw(5, 7, 40, dtype)
     expected, size = product(A, B, C), C.itemsize
-    old = _gemm._SHARED_BEFORE[8 * size]
-    assert old.name == f"skrnn__gemm_product_{8 * size}"
-    old._stand_in(
-        128, A.ctypes.data, A.strides[0], size, B.ctypes.data, B.strides[0], C.ctypes.data,
-        C.strides[0], 5, 7, 40,
-    )  # fmt: skip
-    np.testing.assert_array_equal(C, expected)
+    a, b = (A.ctypes.data, A.strides[0], size), (B.ctypes.data, B.strides[0])
+    c, counts = (C.ctypes.data, C.strides[0]), (5, 7, 40)
+    for name, args in {
+        "product": (128, *a, *b, *c, *counts),
+        "affine_product": (128, *a, *b, 0, *c, *c, *counts),
+    }.items():
+        before = C.copy()
+        _former_products.FORMER[f"skrnn__gemm_{name}_{8 * size}"]._stand_in(*args)
+        np.testing.assert_array_equal(C, expected)
+        C[...] = before
 
 
 @each_dtype
@@ -137,6 +154,36 @@ def test_a_product_that_begins_with_a_row(dtype, n_rows, depth, n_columns, seed)
 def test_panels_give_the_same_bits(dtype, n_rows, depth, n_columns, seed):
     A, B, C = draw(n_rows, depth, n_columns, dtype, seed)
     np.testing.assert_array_equal(panel_product(A, B, C), product(A, B, C))
+
+
+@each_dtype
+@pytest.mark.parametrize("width", [None, 4, 16])
+@given(n_rows=rows, depth=depths.filter(bool), n_columns=columns.filter(bool), seed=seeds)
+def test_stacks_of_products_have_the_bits_of_each(dtype, width, n_rows, depth, n_columns, seed):
+    A, B, C = draw_stacks(3, n_rows, depth, n_columns, dtype, seed)
+    if width is not None and n_columns > width and not _jit.JIT_DISABLED:
+        factors = np.stack([foreign_panels(matrix, width) for matrix in B])
+    else:
+        factors = _gemm.in_panels(B, lambda shape: np.empty(shape, dtype))
+    expected = np.stack([product(*factors) for factors in zip(A, B, C, strict=True)])
+    result = stretch_of(C)
+    _gemm.add_products(stretch_of(A), factors, result)
+    np.testing.assert_array_equal(result, expected)
+    for g in range(3):
+        result[g] = product(A[0], B[g], C[g])
+    shared = C.copy()
+    _gemm.add_products(A[0], factors, shared)
+    np.testing.assert_array_equal(shared, result)
+    total = C[0].copy()
+    _gemm.add_products(A, factors, total)
+    np.testing.assert_array_equal(
+        total, product(A[2], B[2], product(A[1], B[1], product(A[0], B[0], C[0])))
+    )
+    bias = np.random.default_rng(seed).normal(size=(3, n_columns)).astype(dtype)
+    for g in range(3):
+        _gemm.affine_product(A[0], B[g], bias[g], shared[g])
+    _gemm.affine_products(A[0], factors, bias, result)
+    np.testing.assert_array_equal(result, shared)
 
 
 @compiled

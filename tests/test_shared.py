@@ -12,26 +12,30 @@ import numpy as np
 import pytest
 
 from skrnn import _gemm, _jit, _shared
+from skrnn._plain_products import crowded_at, products_at
 
 pytestmark = pytest.mark.skipif(_jit.JIT_DISABLED, reason="there is no compiled code to share")
 
 
-def test_numpys_product_is_the_product():
+def test_numpys_products_are_the_products():
     rng = np.random.default_rng(0)
-    A, B, C = rng.normal(size=(3, 4)), rng.normal(size=(4, 41)), rng.normal(size=(3, 41))
-    run, before, row = _gemm._numpys_product(np.dtype(float)), C.copy(), rng.normal(size=41)
-    a, b, c = (A.ctypes.data, *A.strides), (B.ctypes.data, B.strides[0]), (C.ctypes.data, 41 * 8)
-    run(9, *a, *b, 0, *c, *c, 3, 4, 41)
+    A, B, C = (rng.normal(size=shape) for shape in [(2, 3, 4), (2, 4, 41), (2, 3, 41)])
+    run, before, bias = products_at(np.dtype(float)), C.copy(), rng.normal(size=(2, 41))
+
+    def places(stack):
+        return (stack.ctypes.data, *stack.strides)
+
+    a, b, c = places(A), places(B)[:3], (*places(C)[:2], 41 * 8)
+    run(9, 2, *a, *b, 0, *c, *c, 3, 4, 41)
     np.testing.assert_allclose(C, before + A @ B, rtol=1e-14)
-    turned = np.ascontiguousarray(A.T)
-    a = (turned.ctypes.data, *turned.strides[::-1])
-    run(9, *a, *b, 0, row.ctypes.data, 0, *c, 3, 4, 41)
-    np.testing.assert_allclose(C, row + A @ B, rtol=1e-14)
-    (panels,) = _gemm.in_panels(B[np.newaxis], np.empty)
-    step = panels.strides[0]
+    turned = np.ascontiguousarray(A.transpose(0, 2, 1)).transpose(0, 2, 1)
+    row = (bias.ctypes.data, bias.strides[0], 0)
+    run(9, 2, *places(turned), *b, 0, *row, *c, 3, 4, 41)
+    np.testing.assert_allclose(C, bias[:, np.newaxis] + A @ B, rtol=1e-14)
+    panels = _gemm.in_panels(B, np.empty)
     C[...] = 0
-    run(9, *a, panels.ctypes.data, step, 4 * step, row.ctypes.data, 0, *c, 3, 4, 41)
-    np.testing.assert_allclose(C, row + A @ B, rtol=1e-14)
+    run(9, 2, *a, *places(panels)[:3], 4 * panels.strides[1], *row, *c, 3, 4, 41)
+    np.testing.assert_allclose(C, bias[:, np.newaxis] + A @ B, rtol=1e-14)
 
 
 def test_numpys_transposed_product_is_that_of_crowded_rows():
@@ -39,7 +43,7 @@ def test_numpys_transposed_product_is_that_of_crowded_rows():
     A, B, C = (rng.normal(size=shape) for shape in [(300, 256), (300, 320), (256, 320)])
     expected = C + A.T @ B
     by_numpy, compiled = C.copy(), C.copy()
-    _gemm._numpys_crowded(np.dtype(float))(
+    crowded_at(np.dtype(float))(
         A.ctypes.data, A.strides[0], B.ctypes.data, B.strides[0], by_numpy.ctypes.data,
         C.strides[0], 256, 300, 320,
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """Recurrent cells: the contract and the three that come with the library."""
 
-from skrnn._gemm import add_product, affine_product
+from skrnn._gemm import add_product, add_products, affine_product, affine_products
 from skrnn._jit import jit
 from skrnn._math import exp, logistic, tanh, use_widest_vectors
 from skrnn._views import flat, rows
@@ -27,9 +27,11 @@ __all__ = [
     "RNN_TANH",
     "Cell",
     "add_product",
+    "add_products",
     "add_recurrent_products",
     "add_to_state_gradient",
     "affine_product",
+    "affine_products",
     "clear",
     "exp",
     "fill_rows",

@@ -48,7 +48,8 @@ A gate listed in ``own_operands`` has a recurrent product that reads something e
 previous state; ``operands[1]``, ``operands[2]``, ... belong to these gates in their order.
 
 **Helpers**, all in :mod:`skrnn.cells`: :func:`read_state` and :func:`rows_before` find the
-previous state; :func:`add_recurrent_products`, ``add_product`` and ``affine_product`` multiply;
+previous state; :func:`add_recurrent_products`, ``add_product`` and ``affine_product`` multiply,
+``add_products`` and ``affine_products`` for several gates at a time, which is quicker;
 :func:`operand_gradient` says where the gradients of what was read add up, and
 :func:`add_to_state_gradient` passes them on through the dropout mask; ``rows`` and ``flat`` view
 rows of a matrix; :func:`fill_rows` and :func:`clear` set them. A kernel that calls
@@ -65,7 +66,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from skrnn._gemm import add_product
+from skrnn._gemm import add_products
 from skrnn._jit import kernel_part
 from skrnn._views import flat, is_same_place, rows
 
@@ -114,9 +115,9 @@ class Cell:
         nothing is dropped and all sequences are equally long it is then the states themselves, a
         step earlier, and neither copied nor held twice.
     takes_panels : bool, default=False
-        Whether the kernels hand ``W_h[g]`` to ``add_product`` or ``affine_product`` and do nothing
-        else with it. Where it pays they are then given copies of the weights that are cut into
-        panels of a few columns, which only these two can read.
+        Whether the kernels hand ``W_h``, ``W_h[g]`` or ``W_h[g:]`` to functions that multiply and
+        do nothing else with it. Where it pays they are then given copies of the weights that are
+        cut into panels of a few columns, which only these can read.
 
     Raises
     ------
@@ -329,5 +330,4 @@ def add_recurrent_products(operand, W_h, gates, low, high):
     low, high : int
         The rows of one step.
     """
-    for g in range(W_h.shape[0]):
-        add_product(rows(operand, low, high), W_h[g], rows(gates[g], low, high))
+    add_products(rows(operand, low, high), W_h, rows(gates, low, high))

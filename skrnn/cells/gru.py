@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrnn._gemm import add_product, affine_product
+from skrnn._gemm import add_product, add_products, affine_product
 from skrnn._jit import jit
 from skrnn._math import logistic, tanh, use_widest_vectors
 from skrnn._views import flat, rows
@@ -107,8 +107,7 @@ def _backward(first, last, starts, mask, W_h, gates, inner, operands, states, d_
             r[k] = d_q * q[k] * (one - r[k])
             q[k] = d_q
         total = operand_gradient(mask, count, d_state[0], d_operand)
-        add_product(rows(gates[0], low, high), W_h[0], total)
-        add_product(rows(gates[1], low, high), W_h[1], total)
+        add_products(rows(gates, low, high), W_h[:2], total)
         add_product(rows(inner[0], low, high), W_h[2], total)
         add_to_state_gradient(mask, total, d_state[0])
 

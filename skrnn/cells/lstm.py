@@ -37,7 +37,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrnn._gemm import add_product
+from skrnn._gemm import add_products
 from skrnn._jit import jit
 from skrnn._math import logistic, tanh, use_widest_vectors
 from skrnn._views import flat, rows
@@ -120,8 +120,7 @@ def _backward(first, last, starts, mask, W_h, gates, inner, operands, states, d_
             d_c[k] = d_before
         clear(d_h)
         total = operand_gradient(mask, count, d_state[0], d_operand)
-        for gate in range(4):
-            add_product(rows(gates[gate], low, high), W_h[gate], total)
+        add_products(rows(gates, low, high), W_h, total)
         add_to_state_gradient(mask, total, d_state[0])
 
 
