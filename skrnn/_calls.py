@@ -8,6 +8,7 @@ goes through it. What does not look as expected there is called from Python, as 
 
 from __future__ import annotations
 
+import ctypes
 from itertools import groupby
 
 import numpy as np
@@ -25,8 +26,6 @@ _RESULT, _ERROR, _ROW = 1 + MOST_WORDS, 2 + MOST_WORDS, 3 + MOST_WORDS
 _WORD = np.dtype(np.intp)
 # Runs from Python before the table is made, which takes as long as some dozens of them save.
 RUNS_BEFORE = 50
-# The same beside other threads, for which one waits at each return to Python.
-SHARED_RUNS_BEFORE = 3
 # What Numba makes of an array, in this order; nothing counts references if the first two are zero.
 _ARRAY_PARTS = ("meminfo", "parent", "nitems", "itemsize", "data", "shape", "strides")
 
@@ -65,10 +64,9 @@ def _run_rows(table):
 _found = {}
 
 
-def _find(function, kinds):
+def _find(compiled, kinds):
     """Return a compiled kernel, which must live as long as its address is in use, and that."""
-    compiled = function.overloads.get(kinds)
-    if compiled is None or compiled.signature.return_type != types.none:
+    if compiled.signature.return_type != types.none:
         return None
     context, n_words = compiled.target_context, 2
     for kind in kinds:
@@ -102,9 +100,16 @@ def _words_of(argument):
     """Return an argument, a whole number or an array, as words."""
     if not isinstance(argument, np.ndarray):
         return (int(argument),)
-    address = argument.__array_interface__["data"][0]
-    head = 0, 0, argument.size, argument.itemsize, address
+    head = 0, 0, argument.size, argument.itemsize, _address_of(argument)
     return (*head, *argument.shape, *argument.strides)
+
+
+def _address_of(array):
+    try:
+        # A quarter of the time of the other way.
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    except (TypeError, ValueError):  # empty, read-only, or rows of a larger array
+        return array.__array_interface__["data"][0]
 
 
 def _bind(function, arguments):
@@ -116,7 +121,10 @@ def _bind(function, arguments):
         return None
     key = function, *[_look_of(argument) for argument in arguments]
     if key not in _found:
-        _found[key] = _find(function, tuple(map(function.typeof_pyval, arguments)))
+        kinds = tuple(map(function.typeof_pyval, arguments))
+        if kinds not in function.overloads:
+            return None
+        _found[key] = _find(function.overloads[kinds], kinds)
     if _found[key] is None:
         return None
     words = [word for argument in arguments for word in _words_of(argument)]
@@ -154,7 +162,8 @@ class CallList:
     calls : list of (callable, tuple)
         The functions, kernels or not, each with its arguments.
     is_shared : bool, default=False
-        Whether other threads run other lists at the same time.
+        Whether other threads run other lists at the same time, for which one waits at each return
+        to Python: the tables are then made as soon as there is machine code.
 
     Attributes
     ----------
@@ -163,8 +172,12 @@ class CallList:
     """
 
     def __init__(self, calls, is_shared=False):
-        self.parts = list(calls)
-        self._runs_left = SHARED_RUNS_BEFORE if is_shared else RUNS_BEFORE
+        self._calls = self.parts = list(calls)
+        self._runs_left = RUNS_BEFORE
+        if is_shared:
+            self._make_tables()
+            # Some kernels may not have been compiled yet.
+            self._runs_left = int(any(isinstance(part[0], Dispatcher) for part in self.parts))
 
     def run(self):
         """Make all calls."""
@@ -173,7 +186,10 @@ class CallList:
         if self._runs_left:
             self._runs_left -= 1
             if not self._runs_left:
-                self.parts = _in_tables(self.parts)
+                self._make_tables()
+
+    def _make_tables(self):
+        self.parts = _in_tables(self._calls)
 
 
 def _in_tables(calls):

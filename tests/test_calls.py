@@ -75,6 +75,32 @@ def test_what_needs_python_stays_in_its_place():
     np.testing.assert_array_equal(line, 2 * np.arange(4.0))
 
 
+def test_beside_other_threads_tables_are_made_as_soon_as_there_is_machine_code():
+    @jit
+    def double(line):
+        for k in range(line.size):
+            line[k] *= 2
+
+    line, own = np.ones(4), np.ones(4)
+    share(line, 1)
+    listed = CallList([(share, (line, 3)), (double, (own,))], is_shared=True)
+    assert [part[0] is double for part in listed.parts] == [False, True]
+    listed.run()  # compiles what was not
+    assert len(listed.parts) == 1
+    listed.run()
+    np.testing.assert_array_equal(line, 9 * np.ones(4))
+    np.testing.assert_array_equal(own, 4 * np.ones(4))
+    assert len(CallList([(share, (line, 3)), (double, (own,))], is_shared=True).parts) == 1
+
+
+def test_addresses_of_views_that_lend_no_buffer():
+    line, empty = np.arange(12.0).reshape(3, 4), np.empty((0, 3))
+    fixed = line.copy()
+    fixed.flags.writeable = False
+    for array in (line, line[:, 1:], line[1:, ::2], line[::-1], fixed, empty):
+        assert _calls._address_of(array) == array.__array_interface__["data"][0]
+
+
 def test_an_error_is_raised_and_nothing_after_it_is_called():
     line, after = np.arange(4.0), np.ones((1, 1))
     refuse_negative(line)

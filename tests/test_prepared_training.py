@@ -80,7 +80,6 @@ def test_same_bits_in_several_pieces(n_jobs, without, count):
 def test_same_bits_from_tables_beside_other_threads(without, monkeypatch):
     tables, in_tables = [], _calls._in_tables
     monkeypatch.setattr(_calls, "RUNS_BEFORE", 10**9)
-    monkeypatch.setattr(_calls, "SHARED_RUNS_BEFORE", 1)
     monkeypatch.setattr(_calls, "_in_tables", lambda calls: tables.append(1) or in_tables(calls))
     alone = weights_of(RNNClassifier, batch_size=70)
     assert not tables
