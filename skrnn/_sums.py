@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from skrnn._jit import jit, kernel_part
+from skrnn._math import use_widest_vectors
 from skrnn._views import flat
+
+# Fewer are not compiled to vectors throughout.
+CHAINS = 64
 
 
 @kernel_part
@@ -37,18 +41,20 @@ def _square(value):
 def squared_norm(values):
     """Return the sum of squares in float64, always added in the same order.
 
-    Four chains of additions keep the adder busy, where one would wait for itself.
+    Every number has its place in one of many chains of additions: that many are worked on at once.
     """
-    a = b = c = d = 0.0
-    quarter = values.size // 4
-    for k in range(quarter):
-        a += _square(values[k])
-        b += _square(values[k + quarter])
-        c += _square(values[k + 2 * quarter])
-        d += _square(values[k + 3 * quarter])
-    for k in range(4 * quarter, values.size):
-        a += _square(values[k])
-    return (a + b) + (c + d)
+    use_widest_vectors()
+    sums = np.zeros(CHAINS)
+    whole = values.size - values.size % CHAINS
+    for first in range(0, whole, CHAINS):
+        for j in range(CHAINS):
+            sums[j] += _square(values[first + j])
+    for k in range(whole, values.size):
+        sums[k - whole] += _square(values[k])
+    total = 0.0
+    for j in range(CHAINS):
+        total += sums[j]
+    return total
 
 
 __all__ = ["add_column_sums", "squared_norm"]

@@ -1,5 +1,7 @@
 """Dropout, threads, clipping, penalty and truncation, as an estimator's user meets them."""
 
+import math
+
 import numpy as np
 import pytest
 from test_training import (
@@ -13,6 +15,7 @@ from test_training import (
     vector,
 )
 
+from skrnn._sums import squared_norm
 from skrnn.objective import clip_norm
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -61,6 +64,14 @@ def test_max_grad_norm_shortens_and_does_not_turn():
     np.testing.assert_allclose(clipped, free / 10, rtol=1e-4, atol=1e-12)
     untouched, _ = one_plain_step(max_grad_norm=2 * length)
     np.testing.assert_array_equal(untouched, free)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 200, 1000])
+def test_squares_are_summed_in_double_precision(dtype, size):
+    values = np.random.default_rng(size).normal(size=size).astype(dtype)
+    exact = math.fsum(float(value) ** 2 for value in values)
+    assert squared_norm(values) == pytest.approx(exact, rel=1e-14, abs=0)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

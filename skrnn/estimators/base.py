@@ -106,6 +106,9 @@ class BaseRNN(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
+    def __sklearn_is_fitted__(self):
+        return "_params" in vars(self)
+
     # ------------------------------------------------------------------- fit
 
     def _fit(self, X, y, sample_weight, X_val, y_val):
