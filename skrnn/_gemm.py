@@ -18,7 +18,8 @@ from skrnn import (
     _former_products,  # noqa: F401, kernels of older caches look for its symbols
     _plain_products,
 )
-from skrnn._jit import JIT_DISABLED, inlined, jit, kernel_part
+from skrnn._jit import JIT_DISABLED, inlined, jit
+from skrnn._math import use_widest_vectors
 from skrnn._panels import products
 from skrnn._plain_products import crowded_at, first_columns, products_at
 from skrnn._shared import SharedFunction
@@ -184,25 +185,22 @@ def _matrix_at(typingctx, zero, address, row_size, n_rows, n_columns):  # numpyd
     return types.Array(zero, 2, "A")(zero, *[types.intp] * 4), codegen
 
 
-@kernel_part
-def _copy_rows(source, target):
-    for i in range(source.shape[0]):
-        for j in range(source.shape[1]):
-            target[i, j] = source[i, j]
-
-
 @inlined
 def _add_crowded(number, size, a, a_row, b, b_row, c, c_row, rows, depth, columns):
     """Add ``A.T @ B`` from copies of some rows of B at a time that lie a cache line further apart.
 
     Of A, a tile reads a part of a line of each row, of B two lines.
     """
+    use_widest_vectors()
     zero = number(0)
     near = np.empty((CROWDED_DEPTH_BLOCK, columns + CACHE_LINE // size), dtype=number)
     while depth > 0:
         count = min(CROWDED_DEPTH_BLOCK, depth)
         depth -= count
-        _copy_rows(_matrix_at(zero, b + depth * b_row, b_row, count, columns), near)
+        block = _matrix_at(zero, b + depth * b_row, b_row, count, columns)
+        for i in range(count):
+            for j in range(columns):
+                near[i, j] = block[i, j]
         _call_products(
             zero, CROWDED_DEPTH_BLOCK, 1,
             a + (depth + count - 1) * a_row, 0, size, -a_row,
