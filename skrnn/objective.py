@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from math import sqrt
 
 import numpy as np
@@ -162,6 +163,7 @@ class Objective:
         self._tasks = network.gradient_tasks()
         self._may_cut = walk is bptt.full and network.n_directions == 1
         self._workspaces = Workspaces()
+        self._ready = set()
         self._gradients = {}
         self._prepared = PreparedGradients(
             network, loss, sequences, target, weight, self._count_prepared()
@@ -207,6 +209,9 @@ class Objective:
         pieces = self._pieces(indices, lengths)
         if len(pieces) == 1 or lengths.sum() * self.network.n_dense < WORTH_SHARING:
             threads = ALONE
+        if threads.count > 1:
+            sizes = {piece.size for piece in pieces if piece.size <= most_prepared}
+            self._make_ready(sizes - self._ready, min(threads.count, len(pieces)))
 
         size = self._n_at_once(threads)
 
@@ -282,6 +287,20 @@ class Objective:
         if not (is_plain and at_once and is_known):
             return 0
         return 2 * STRETCH_ROWS // int(lengths[0]) if (lengths == lengths[0]).all() else 0
+
+    def _make_ready(self, sizes, n_threads):
+        """Make the calls for all threads in this one, for which memory is there already.
+
+        At the same time they would wait for each other, and each thread has memory of its own.
+        """
+        if not sizes:
+            return
+        with ExitStack() as stack:
+            borrowed = [stack.enter_context(self._workspaces.borrow()) for _ in range(n_threads)]
+            for workspace in borrowed:
+                for n_sequences in sizes:
+                    self._prepared.make(n_sequences, workspace, is_shared=True)
+        self._ready |= sizes
 
     def _gradient_of_piece(self, params, indices, total_weight):
         """Return loss and gradient of a batch that is run at once in this thread."""

@@ -40,6 +40,11 @@ class PreparedGradient:
         Where the buffers live.
     is_shared : bool, default=False
         Whether other threads run other batches beside this one.
+
+    Attributes
+    ----------
+    gradient : PieceGradient
+        Where the gradient is, until the workspace is used again.
     """
 
     def __init__(
@@ -54,7 +59,7 @@ class PreparedGradient:
         workspace,
         is_shared=False,
     ):
-        self._network, self._weights, self._gradient = network, weights, gradient
+        self._network, self._weights, self.gradient = network, weights, gradient
         self._target, self._first_rows = target, sequences.offsets[:-1]
         self._workspace = workspace
         n_steps = int(sequences.lengths_of(np.zeros(1, dtype=np.int64))[0])
@@ -88,7 +93,7 @@ class PreparedGradient:
         layers, weights = self._network.layers[i], self._weights.layers[i]
         kept, shape, found = self._run.trace.layers[i], self._run.shape, []
         for d, layer in enumerate(layers):
-            gradient = self._gradient.views.layers[i][d]
+            gradient = self.gradient.views.layers[i][d]
             self._add(*layer.prepare_back(weights[d], kept[d], shape, self._workspace, gradient))
         if i == 0:
             return
@@ -182,6 +187,35 @@ class PreparedGradients:
             self._scaled = (self._sample_weight / total_weight).astype(params.dtype)
         return self._most
 
+    def make(self, n_sequences, workspace, *, is_shared=False):
+        """Make what runs so many sequences in a workspace, if it is not there yet.
+
+        Parameters
+        ----------
+        n_sequences : int
+            How many.
+        workspace : Workspace
+            Where the buffers live; it lives as long as this.
+        is_shared : bool, default=False
+            Whether other threads run other sequences at the same time.
+
+        Returns
+        -------
+        prepared : PreparedGradient
+            What runs them.
+        """
+        key = n_sequences, id(workspace)
+        if key not in self._made:
+            network, dtype = self._network, self._params.dtype
+            gradient = workspace.keep(
+                "gradient", dtype, lambda: empty_gradient(network, NetworkWeights, dtype)
+            )
+            weights = network.bind(self._params)
+            self._made[key] = PreparedGradient(
+                *self._data, weights, gradient, n_sequences, workspace, is_shared
+            )
+        return self._made[key]
+
     def evaluate(self, positions, workspace, *, is_shared=False):
         """Return the loss of some sequences of the batch, and its gradient.
 
@@ -189,10 +223,8 @@ class PreparedGradients:
         ----------
         positions : ndarray of int64
             Which sequences.
-        workspace : Workspace
-            Where the buffers live; it lives as long as this.
-        is_shared : bool, default=False
-            Whether other threads run other sequences at the same time.
+        workspace, is_shared
+            As for :meth:`make`.
 
         Returns
         -------
@@ -201,17 +233,8 @@ class PreparedGradients:
         gradient : PieceGradient
             Its gradient, until the workspace is used again.
         """
-        n, dtype = positions.size, self._params.dtype
-        gradient = workspace.keep(
-            "gradient", dtype, lambda: empty_gradient(self._network, NetworkWeights, dtype)
-        )
-        key = n, id(workspace)
-        prepared = self._made.get(key)
-        if prepared is None:
-            weights = self._network.bind(self._params)
-            prepared = self._made[key] = PreparedGradient(
-                *self._data, weights, gradient, n, workspace, is_shared
-            )
+        n = positions.size
+        prepared = self.make(n, workspace, is_shared=is_shared)
         # Other pieces of the batch find the copies that the first in this workspace has made.
         workspace.keep(("weights", n), self._n_batches, prepared.read_weights)
-        return prepared.evaluate(positions, self._scaled), gradient
+        return prepared.evaluate(positions, self._scaled), prepared.gradient

@@ -1,6 +1,7 @@
 """Batches whose calls are made ready give what all others give."""
 
 import gc
+import threading
 import weakref
 
 import numpy as np
@@ -97,6 +98,19 @@ def test_threads_share_a_batch_where_it_is_worth_it(monkeypatch):
     monkeypatch.setattr(objective, "WORTH_SHARING", 10**9)
     assert weights_of(RNNClassifier, batch_size=70, n_jobs=2) == expected
     assert len(started) == 2
+
+
+def test_the_calling_thread_makes_the_calls_of_all(monkeypatch):
+    makers, make = [], PreparedGradient.__init__
+
+    def note(self, *args):
+        makers.append(threading.current_thread())
+        make(self, *args)
+
+    monkeypatch.setattr(PreparedGradient, "__init__", note)
+    weights_of(RNNClassifier, batch_size=70, n_jobs=2)
+    assert makers
+    assert set(makers) == {threading.main_thread()}
 
 
 @pytest.mark.parametrize(
