@@ -521,3 +521,15 @@ def test_partial_fit_goes_on_with_a_generator_of_its_own():
     other = classifier(batch_size=8, random_state=0).partial_fit(X, Y, classes=[0, 1, 2])
     shared.uniform(size=10)
     assert_same_bits(model.partial_fit(X, Y), other.partial_fit(X, Y))
+
+
+def test_a_first_partial_fit_that_fails_takes_nothing_back_from_a_shared_generator():
+    generators = [np.random.RandomState(0) for _ in range(2)]
+    failing, other = (
+        diverging(classifier, random_state=rng, batch_size=8, max_grad_norm=None)
+        for rng in generators
+    )
+    other.set_params(learning_rate_init=1e-3).partial_fit(X, Y, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="diverged"), np.errstate(all="ignore"):
+        failing.partial_fit(X, Y, classes=[0, 1, 2])
+    assert generators[0].uniform() == generators[1].uniform()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from functools import lru_cache
 
@@ -187,7 +187,9 @@ class BaseRNN(
             solver = self._make_solver(params) if solver is None else solver
             history = History() if history is None else history.copy()
             settings = self._settings(len(examples.sequences), max_iter=1, early_stopping=False)
-            with rewound_on_error(rng), Threads(self.n_jobs) as threads:
+            # What was passed as random_state belongs to others as well.
+            rewound = nullcontext() if kept_rng is None else rewound_on_error(rng)
+            with rewound, Threads(self.n_jobs) as threads:
                 trainer = StochasticTraining(
                     # What one call holds says nothing about the mean weight of all of them.
                     self._make_objective(network, loss, examples, examples.mean_count),
@@ -199,7 +201,6 @@ class BaseRNN(
                     n_seen=0 if first else self.t_,
                 )
                 params = trainer.run(params, history)
-            # What was passed as random_state belongs to others as well.
             self._partial_fit_rng = deepcopy(rng) if kept_rng is None else rng
             self._solver = solver
             self._set_fitted(network, loss, params, history, trainer.n_seen)
