@@ -97,70 +97,84 @@ def _call_products(
     return types.void(zero, *[types.intp] * 19), codegen
 
 
-def _as_stack(context, builder, kind, value, is_of_rows=False):
+def _as_stack(context, builder, kind, value):
     """Return address, lengths and strides of an array as those of a stack of matrices.
 
-    A matrix alone is a stack of one that is there for all, and so is a row: what comes next is
-    where it is itself.
+    A matrix alone is a stack of one that is there for all: what comes next is where it is itself.
     """
     struct = context.make_array(kind)(context, builder, value)
     word = context.get_value_type(types.intp)
     axes = [cgutils.unpack_tuple(builder, part) for part in (struct.shape, struct.strides)]
     for axis, missing in zip(axes, (word(1), word(0)), strict=True):
-        if is_of_rows:
-            axis.insert(-1, missing)
         axis[:0] = [missing] * (3 - len(axis))
     return builder.ptrtoint(struct.data, word), *axes
 
 
-@intrinsic
-def _run_products(typingctx, A, B, start, C):  # numpydoc ignore
-    """Call the shared products for matrices or stacks of them; the sums begin with `start`.
+def _rows_to_begin_with(context, builder, kind, value):
+    """Return the address of the first of some rows, and the bytes to the next; 0 for one alone."""
+    struct = context.make_array(kind)(context, builder, value)
+    word = context.get_value_type(types.intp)
+    step = builder.extract_value(struct.strides, 0) if kind.ndim > 1 else word(0)
+    return builder.ptrtoint(struct.data, word), step
 
+
+def _make_products(from_rows):
+    """Make what calls the shared products for matrices or stacks of them.
+
+    The sums begin with `start`: with a row of it for each product, or with what is there, C itself.
     Written in instructions, because compiling these lines from Python for each combination of
     matrices and stacks takes ten times as long.
     """
 
-    def codegen(context, builder, signature, args):
-        word, bits = context.get_value_type(types.intp), signature.args[3].dtype.bitwidth
-        values = list(zip(signature.args, args, strict=True))
-        a, (_, rows, depth), (a_next, a_row, _) = _as_stack(context, builder, *values[0])
-        b, (count, _, width), (b_next, b_row, _) = _as_stack(context, builder, *values[1])
-        is_of_rows = start.ndim < C.ndim
-        s, _, (s_next, s_row, _) = _as_stack(context, builder, *values[2], is_of_rows)
-        c, (_, _, columns), (c_next, c_row, _) = _as_stack(context, builder, *values[3])
-        is_cut = builder.icmp_signed("!=", width, columns)
-        b_panel = builder.select(is_cut, builder.mul(depth, b_row), word(0))
-        _SHARED[bits].emit_call(
-            builder,
-            [
-                word(DEPTH_BLOCK), count, a, a_next, a_row, word(bits // 8),
-                b, b_next, b_row, b_panel, s, s_next, s_row, c, c_next, c_row, rows, depth, columns,
-            ],
-        )  # fmt: skip
-        return context.get_dummy_value()
+    @intrinsic
+    def run(typingctx, A, B, start, C):  # numpydoc ignore
+        def codegen(context, builder, signature, args):
+            word, bits = context.get_value_type(types.intp), signature.args[3].dtype.bitwidth
+            values = list(zip(signature.args, args, strict=True))
+            a, (_, rows, depth), (a_next, a_row, _) = _as_stack(context, builder, *values[0])
+            b, (count, _, width), (b_next, b_row, _) = _as_stack(context, builder, *values[1])
+            c, (_, _, columns), (c_next, c_row, _) = _as_stack(context, builder, *values[3])
+            s, s_next, s_row = c, c_next, c_row
+            if from_rows:
+                s, s_next = _rows_to_begin_with(context, builder, *values[2])
+                s_row = word(0)
+            is_cut = builder.icmp_signed("!=", width, columns)
+            b_panel = builder.select(is_cut, builder.mul(depth, b_row), word(0))
+            _SHARED[bits].emit_call(
+                builder,
+                [
+                    word(DEPTH_BLOCK), count, a, a_next, a_row, word(bits // 8), b, b_next, b_row,
+                    b_panel, s, s_next, s_row, c, c_next, c_row, rows, depth, columns,
+                ],
+            )  # fmt: skip
+            return context.get_dummy_value()
 
-    return types.void(A, B, start, C), codegen
+        return types.void(A, B, start, C), codegen
+
+    return run
+
+
+_add, _affine = _make_products(from_rows=False), _make_products(from_rows=True)
 
 
 @jit
 def _add_product(A, B, C):
-    _run_products(A, B, C, C)
+    _add(A, B, C, C)
 
 
 @jit
 def _affine_product(A, B, row, C):
-    _run_products(A, B, row, C)
+    _affine(A, B, row, C)
 
 
 @jit
 def _add_products(A, B, C):
-    _run_products(A, B, C, C)
+    _add(A, B, C, C)
 
 
 @jit
 def _affine_products(A, B, rows, C):
-    _run_products(A, B, rows, C)
+    _affine(A, B, rows, C)
 
 
 @intrinsic
@@ -285,7 +299,8 @@ def in_panels(matrices, take):
     Returns
     -------
     factors : ndarray of shape (n_matrices, n_rows, n_columns) or (n_matrices, n, width)
-        Each is a right-hand factor of :data:`add_product` and :data:`affine_product`.
+        Each is a right-hand factor of :data:`add_product` and :data:`affine_product`, all together
+        are one of :data:`add_products` and :data:`affine_products`.
     """
     n_matrices, n_rows, n_columns = matrices.shape
     row_size, width = n_columns * matrices.itemsize, 2 * VECTOR_BYTES // matrices.itemsize
@@ -315,8 +330,9 @@ affine_product = _plain_products.affine_product if JIT_DISABLED else _affine_pro
 add_products = _plain_products.add_products if JIT_DISABLED else _add_products
 """``C[g] += A[g] @ B[g]`` for each matrix of a stack B, one after another.
 
-A may be one matrix for all of them, and so may C, which is then ``C += A[0] @ B[0] + ...``. For
-small matrices that is quicker than calls of :data:`add_product`, with the same bits."""
+A may be one matrix for all of them, and so may C, which is then ``C += A[0] @ B[0] + ...``; stacks
+are as long as B or longer, which nobody checks. For small matrices that is quicker than calls of
+:data:`add_product`, with the same bits."""
 
 affine_products = _plain_products.affine_products if JIT_DISABLED else _affine_products
 """``C[g] = rows[g] + A @ B[g]`` for each matrix of a stack B, as :data:`affine_product` does."""

@@ -84,25 +84,8 @@ def crowded_at(dtype):
         last = depth - 1
         a, b = a + last * a_row, b + last * b_row
         run(
-            0,
-            1,
-            a,
-            0,
-            size,
-            -a_row,
-            b,
-            0,
-            -b_row,
-            0,
-            c,
-            0,
-            c_row,
-            c,
-            0,
-            c_row,
-            rows,
-            depth,
-            columns,
-        )
+            0, 1, a, 0, size, -a_row, b, 0, -b_row, 0, c, 0, c_row, c, 0, c_row,
+            rows, depth, columns,
+        )  # fmt: skip
 
     return add

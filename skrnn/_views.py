@@ -7,6 +7,7 @@ on and nothing to count references on; the matrix must outlive them, as argument
 from __future__ import annotations
 
 from numba.core import types
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 from skrnn._jit import JIT_DISABLED
@@ -56,6 +57,9 @@ def _rows(typingctx, matrix, low, high):
 
 @intrinsic
 def _flat(typingctx, matrix, low, high):
+    if matrix.ndim != 2:
+        raise TypingError(f"flat takes rows of a matrix, got an array of {matrix.ndim} dimensions")
+
     def codegen(context, builder, signature, args):
         return _view(
             context, builder, signature, args, lambda b, stack, *lengths: [b.mul(*lengths)]

@@ -163,7 +163,8 @@ class Objective:
         self._tasks = network.gradient_tasks()
         self._may_cut = walk is bptt.full and network.n_directions == 1
         self._workspaces = Workspaces()
-        self._ready = set()
+        # For how many threads there are calls, by the size of a piece.
+        self._n_ready = {}
         self._gradients = {}
         self._prepared = PreparedGradients(
             network, loss, sequences, target, weight, self._count_prepared()
@@ -211,7 +212,7 @@ class Objective:
             threads = ALONE
         if threads.count > 1:
             sizes = {piece.size for piece in pieces if piece.size <= most_prepared}
-            self._make_ready(sizes - self._ready, min(threads.count, len(pieces)))
+            self._make_ready(sizes, min(threads.count, len(pieces)))
 
         size = self._n_at_once(threads)
 
@@ -289,10 +290,12 @@ class Objective:
         return 2 * STRETCH_ROWS // int(lengths[0]) if (lengths == lengths[0]).all() else 0
 
     def _make_ready(self, sizes, n_threads):
-        """Make the calls for all threads in this one, for which memory is there already.
+        """Make the calls for pieces of these sizes in this thread, for all that will run them.
 
-        At the same time they would wait for each other, and each thread has memory of its own.
+        Made by each thread for itself, at the same time, they would wait for the interpreter, and
+        what a new thread allocates is fresh memory.
         """
+        sizes = [size for size in sizes if self._n_ready.get(size, 0) < n_threads]
         if not sizes:
             return
         with ExitStack() as stack:
@@ -300,7 +303,7 @@ class Objective:
             for workspace in borrowed:
                 for n_sequences in sizes:
                     self._prepared.make(n_sequences, workspace, is_shared=True)
-        self._ready |= sizes
+        self._n_ready |= dict.fromkeys(sizes, n_threads)
 
     def _gradient_of_piece(self, params, indices, total_weight):
         """Return loss and gradient of a batch that is run at once in this thread."""

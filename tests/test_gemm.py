@@ -157,8 +157,21 @@ def test_panels_give_the_same_bits(dtype, n_rows, depth, n_columns, seed):
 
 
 @each_dtype
+def test_a_row_to_begin_with_may_be_a_row_of_a_matrix(dtype):
+    A, B, C = draw(3, 2, 4, dtype)
+    many = np.random.default_rng(0).normal(size=(25, 4)).astype(dtype)
+    expected = product(A, B, np.tile(many[0], (3, 1)))
+    _gemm.affine_product(A, B, many[:1], C)
+    np.testing.assert_array_equal(C, expected)
+    stack = np.zeros((2, 3, 4), dtype)
+    _gemm.affine_products(A, np.stack([B, B]), many[:2, np.newaxis], stack)
+    np.testing.assert_array_equal(stack[0], expected)
+    np.testing.assert_array_equal(stack[1], product(A, B, np.tile(many[1], (3, 1))))
+
+
+@each_dtype
 @pytest.mark.parametrize("width", [None, 4, 16])
-@given(n_rows=rows, depth=depths.filter(bool), n_columns=columns.filter(bool), seed=seeds)
+@given(n_rows=rows, depth=depths, n_columns=columns, seed=seeds)
 def test_stacks_of_products_have_the_bits_of_each(dtype, width, n_rows, depth, n_columns, seed):
     A, B, C = draw_stacks(3, n_rows, depth, n_columns, dtype, seed)
     if width is not None and n_columns > width and not _jit.JIT_DISABLED:

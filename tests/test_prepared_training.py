@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from skrnn import RNNClassifier, RNNRegressor, _calls, objective, threads
+from skrnn.cells import resolve_cell
+from skrnn.losses import regression_loss
+from skrnn.network import Network
 from skrnn.prepared_training import PreparedGradient
+from skrnn.sequences import Sequences
 from skrnn.workspace import Workspace
 
 RNG = np.random.default_rng(0)
@@ -109,7 +113,20 @@ def test_the_calling_thread_makes_the_calls_of_all(monkeypatch):
 
     monkeypatch.setattr(PreparedGradient, "__init__", note)
     weights_of(RNNClassifier, batch_size=70, n_jobs=2)
-    assert makers
+    assert set(makers) == {threading.main_thread()}
+    # Pieces of 32, two at first and then more than there are threads.
+    network = Network(resolve_cell("gru", "tanh"), 3, (4,), 1)
+    sequences = Sequences(np.zeros((6 * 192, 3)), np.arange(0, 6 * 193, 6))
+    data = sequences, np.zeros((192, 1)), np.ones(192)
+    whole = objective.Objective(
+        network, regression_loss("squared_error", huber_delta=1.0, quantile=0.5), *data
+    )
+    params = np.zeros(network.layout.size)
+    with threads.Threads(4) as four:
+        makers.clear()
+        for n_sequences, n_made in [(64, 2), (192, 4), (192, 4)]:
+            whole.gradient(params, np.arange(n_sequences), four)
+            assert len(makers) == n_made
     assert set(makers) == {threading.main_thread()}
 
 

@@ -515,6 +515,20 @@ def test_a_shallow_copy_goes_on_by_itself():
     np.testing.assert_array_equal(other.partial_fit(X, Y).predict_proba(X), expected)
 
 
+def test_an_interrupt_after_the_last_batch_leaves_the_generator_as_well(monkeypatch):
+    models = [classifier(batch_size=8, dropout=0.2) for _ in range(2)]
+    for model in models:
+        model.partial_fit(X, Y, classes=[0, 1, 2])
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(type(models[0]), "_set_fitted", interrupted)
+        models[0].partial_fit(X, Y)
+    assert_same_bits(*[model.partial_fit(X, Y) for model in models])
+
+
 def test_partial_fit_goes_on_with_a_generator_of_its_own():
     shared = np.random.RandomState(0)
     model = classifier(batch_size=8, random_state=shared).partial_fit(X, Y, classes=[0, 1, 2])

@@ -115,9 +115,9 @@ class Cell:
         nothing is dropped and all sequences are equally long it is then the states themselves, a
         step earlier, and neither copied nor held twice.
     takes_panels : bool, default=False
-        Whether the kernels hand ``W_h``, ``W_h[g]`` or ``W_h[g:]`` to functions that multiply and
-        do nothing else with it. Where it pays they are then given copies of the weights that are
-        cut into panels of a few columns, which only these can read.
+        Whether the kernels hand ``W_h``, ``W_h[g]`` or a slice such as ``W_h[:2]`` to functions
+        that multiply and do nothing else with it. Where it pays they are then given copies of the
+        weights that are cut into panels of a few columns, which only these can read.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import lru_cache
 
@@ -47,12 +47,13 @@ def unchanged_on_error(estimator):
 
 @contextmanager
 def rewound_on_error(rng):
-    """Undo what a failed fit has drawn from a generator."""
-    before = rng.get_state(legacy=False)
+    """Undo what a failed fit has drawn from a generator, if there is one."""
+    before = None if rng is None else rng.get_state(legacy=False)
     try:
         yield
     except BaseException:
-        rng.set_state(before)
+        if rng is not None:
+            rng.set_state(before)
         raise
 
 
@@ -173,13 +174,15 @@ class BaseRNN(
         return EpochCallbacks(self, context, data, fitted_attributes)
 
     def _partial_fit(self, X, y, sample_weight):
-        with unchanged_on_error(self):
-            first = not hasattr(self, "_params")
+        first = not hasattr(self, "_params")
+        # What was passed as random_state belongs to others as well; from the first call on it is a
+        # generator of its own.
+        kept_rng = None if first else getattr(self, "_partial_fit_rng", None)
+        with unchanged_on_error(self), rewound_on_error(kept_rng):
             examples = self._check_examples(X, y, sample_weight, reset=first)
             # Training writes to what is kept between calls; if it fails that must be as before.
             solver = None if first else getattr(self, "_solver", None)
             solver = None if solver is None else solver.copy()
-            kept_rng = None if first else getattr(self, "_partial_fit_rng", None)
             rng = check_random_state(self.random_state) if kept_rng is None else kept_rng
             history = None if first else getattr(self, "_history", None)
             network, params = self._make_network(examples, rng, warm=not first)
@@ -187,9 +190,7 @@ class BaseRNN(
             solver = self._make_solver(params) if solver is None else solver
             history = History() if history is None else history.copy()
             settings = self._settings(len(examples.sequences), max_iter=1, early_stopping=False)
-            # What was passed as random_state belongs to others as well.
-            rewound = nullcontext() if kept_rng is None else rewound_on_error(rng)
-            with rewound, Threads(self.n_jobs) as threads:
+            with Threads(self.n_jobs) as threads:
                 trainer = StochasticTraining(
                     # What one call holds says nothing about the mean weight of all of them.
                     self._make_objective(network, loss, examples, examples.mean_count),
