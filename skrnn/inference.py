@@ -17,6 +17,8 @@ from skrnn.workspace import Workspace
 PIECE = 32
 MANY_WEIGHTS = 32768
 FEW_WEIGHTS = 2048
+# Bytes of weights that no cache near the processor holds: each is then read for more sequences.
+FAR_BYTES = 3 * 2**19
 # Steps times weights below which handing pieces to other threads costs more than it saves.
 WORTH_SHARING = 150_000_000
 # Steps in a piece, all sequences together, unless one sequence alone has more: this bounds memory.
@@ -61,13 +63,14 @@ def prediction_size(network):
     return 2 * PIECE if network.layout.size < 3 * FEW_WEIGHTS else piece_size(network)
 
 
-def stretch_size(network, n_sequences, n_threads):
+def stretch_size(network, dtype, n_sequences, n_threads):
     """Return how many sequences to run at a time where nothing is kept of a step for later.
 
     More of them make fewer calls and longer products; with many weights they share the cache with
     these. There is work for every thread, which no row's result depends on.
     """
-    most = 2 * piece_size(network)
+    is_far = network.layout.size * dtype.itemsize > FAR_BYTES
+    most = (4 if is_far else 2) * piece_size(network)
     return max(PIECE // 2, min(most, -(-n_sequences // n_threads)))
 
 
@@ -193,7 +196,7 @@ def run(network, params, sequences, threads, what, finish):
         threads = ALONE
     limit = min(PIECE_ROWS, most_rows(network))
     if _runs_in_stretches(network) and (lengths == lengths[0]).all():
-        size = stretch_size(network, lengths.size, threads.count)
+        size = stretch_size(network, params.dtype, lengths.size, threads.count)
     else:
         size = prediction_size(network)
     pieces = [

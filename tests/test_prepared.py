@@ -145,6 +145,23 @@ def test_same_bits_in_stretches(sizes, pooling, stretch_bytes, monkeypatch):
         assert_same(model.transform(X), np.ascontiguousarray(features))
 
 
+def test_weights_far_away_are_read_for_more_sequences(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(150, 7, 2))
+    model = RNNRegressor(8, max_iter=2, random_state=0).fit(X, X[:, -1, 0])
+    expected, sizes = model.predict(X), []
+    run = inference.run_in_stretches
+
+    def note(network, params, sequences, first, n_sequences, what):
+        sizes.append(n_sequences)
+        return run(network, params, sequences, first, n_sequences, what)
+
+    monkeypatch.setattr(inference, "run_in_stretches", note)
+    np.testing.assert_array_equal(model.predict(X), expected)
+    monkeypatch.setattr(inference, "FAR_BYTES", 0)
+    np.testing.assert_array_equal(model.predict(X), expected)
+    assert sizes == [64, 64, 22, 128, 22]
+
+
 def test_threads_start_where_the_work_is_worth_it(monkeypatch):
     X, y = make_data(n=80, n_steps=11)
     model = fitted(X, y).set_params(n_jobs=2)
