@@ -158,16 +158,6 @@ _add, _affine = _make_products(from_rows=False), _make_products(from_rows=True)
 
 
 @jit
-def _add_product(A, B, C):
-    _add(A, B, C, C)
-
-
-@jit
-def _affine_product(A, B, row, C):
-    _affine(A, B, row, C)
-
-
-@jit
 def _add_products(A, B, C):
     _add(A, B, C, C)
 
@@ -319,12 +309,12 @@ def in_panels(matrices, take):
 
 
 # Intrinsics exist only in compiled code; without the compiler NumPy multiplies.
-add_product = _plain_products.add_product if JIT_DISABLED else _add_product
+add_product = _plain_products.add_product if JIT_DISABLED else _add_products
 """``C += A @ B`` for two-dimensional arrays of one float type whose rows are contiguous.
 
 B may also be what :func:`in_panels` returned for it."""
 
-affine_product = _plain_products.affine_product if JIT_DISABLED else _affine_product
+affine_product = _plain_products.affine_product if JIT_DISABLED else _affine_products
 """``C = row + A @ B``, with `row` added to every row; otherwise as :data:`add_product`."""
 
 add_products = _plain_products.add_products if JIT_DISABLED else _add_products
