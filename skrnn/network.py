@@ -157,6 +157,10 @@ class Network:
             "train_tables": self.inputs.learns,
         }
 
+    def is_like(self, other):
+        """Tell whether another network differs in nothing but its weights."""
+        return self.cell is other.cell and self.arguments == other.arguments
+
     # ---------------------------------------------------------------- weights
 
     def bind(self, params):

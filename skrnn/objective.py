@@ -15,7 +15,7 @@ from skrnn.batching import PackedBatch, even_batches, longest_first
 from skrnn.gradients import empty_gradient
 from skrnn.losses import Loss
 from skrnn.network import NO_DROPOUT, DropoutMasks, NetworkWeights
-from skrnn.prepared_training import PreparedGradients
+from skrnn.prepared_training import BatchSource, PreparedGradients
 from skrnn.sequences import Sequences
 from skrnn.solvers import gradient_parts
 from skrnn.threads import ALONE
@@ -31,6 +31,10 @@ STRETCH_ROWS = 2048
 # than so many numbers together.
 GRADIENT_NUMBERS = 1_000_000
 PIECES_A_THREAD = 4
+# Sizes of pieces that calls were made ready for, and bytes, beyond which an objective is not kept
+# for other data: the kernels of larger networks outweigh what making the calls takes.
+MOST_KEPT = 8
+MOST_KEPT_BYTES = 2**22
 
 
 @jit
@@ -151,28 +155,59 @@ class Objective:
     ):
         self.network = network
         self.loss = loss
-        self.sequences = sequences
-        self.target = target
-        self.weight = weight
         self.alpha = alpha
         self.dropout = dropout
         self.walk = walk
         self.checkpoint_steps = checkpoint_steps
-        self.mean_weight = weight.sum() / len(sequences) if mean_weight is None else mean_weight
         self._weight_slices = network.layout.weight_slices()
         self._tasks = network.gradient_tasks()
         self._may_cut = walk is bptt.full and network.n_directions == 1
         self._workspaces = Workspaces()
-        # For how many threads there are calls, by the size of a piece.
-        self._n_ready = {}
         self._gradients = {}
-        self._prepared = PreparedGradients(
-            network, loss, sequences, target, weight, self._count_prepared()
-        )
+        self._prepared = PreparedGradients(network, loss)
         self._most_alone = inference.piece_size(network)
+        self.read_from(sequences, target, weight, mean_weight)
 
     def __len__(self):
         return len(self.sequences)
+
+    def is_for(self, network, loss, options):
+        """Tell whether this would be made for such a network, loss and options."""
+        own = {"alpha": self.alpha, "dropout": self.dropout, "walk": self.walk}
+        return options == own and loss == self.loss and network.is_like(self.network)
+
+    @property
+    def is_worth_keeping(self):
+        """Whether calls were made ready that other data may use, and what they need is small."""
+        n_made, itemsize = self._prepared.n_made, self._prepared.itemsize
+        # The weights, and a gradient for each workspace and each piece that is waiting.
+        n_vectors = 1 + len(self._workspaces) + len(self._gradients)
+        n_bytes = self._workspaces.n_bytes + n_vectors * self.network.layout.size * itemsize
+        return 0 < n_made <= MOST_KEPT and n_bytes <= MOST_KEPT_BYTES
+
+    def read_from(self, sequences, target, weight, mean_weight=None):
+        """Go on with other data of the same type.
+
+        Parameters
+        ----------
+        sequences, target, weight, mean_weight
+            As for the class.
+        """
+        self.sequences, self.target, self.weight = sequences, target, weight
+        self.mean_weight = weight.sum() / len(sequences) if mean_weight is None else mean_weight
+        # For how many threads there are calls, by the size of a piece.
+        self._n_ready = {}
+        most = self._count_prepared()
+        self._prepared.read_from(BatchSource(sequences, target, weight) if most else None, most)
+
+    def let_go(self):
+        """Hold no data any more, until it is given other."""
+        self.sequences = self.target = self.weight = None
+        self._prepared.read_from(None, 0)
+
+    def own(self, params):
+        """Return the vector of weights that batches are made ready for, with these numbers."""
+        return self._prepared.own(params)
 
     def gradient(self, params, indices, threads, rng=None):
         """Return loss and gradient of a batch.

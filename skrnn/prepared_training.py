@@ -17,6 +17,55 @@ from skrnn.network import NetworkWeights
 from skrnn.prepared import PreparedRun
 
 
+class BatchSource:
+    """Where batches of sequences of one length come from.
+
+    Parameters
+    ----------
+    sequences : Sequences
+        All sequences.
+    target : ndarray of shape (len(sequences), ...)
+        Their targets.
+    weight : ndarray of shape (len(sequences),)
+        Their weights.
+
+    Attributes
+    ----------
+    n_steps : int
+        The length.
+    kind : tuple
+        What differs between sources whose batches need buffers of their own.
+    """
+
+    def __init__(self, sequences, target, weight):
+        self._sequences, self._target, self._weight = sequences, target, weight
+        self._first_rows = sequences.offsets[:-1]
+        self.n_steps = int(sequences.offsets[1])
+        self.kind = self.n_steps, target.dtype.str, target.shape[1:]
+        self._total = self._scaled = None
+
+    def divide_weights(self, total, dtype):
+        """Have weights of the sequences from here on in shares of a total."""
+        if self._total != total:
+            self._total, self._scaled = total, (self._weight / total).astype(dtype)
+
+    def make_places(self, n_sequences, dtype):
+        """Return where the first rows, the targets and the weights of a batch will be."""
+        return (
+            np.empty(n_sequences, dtype=np.int64),
+            np.empty((n_sequences, *self._target.shape[1:]), dtype=self._target.dtype),
+            np.empty(n_sequences, dtype=dtype),
+        )
+
+    def read(self, positions, places, starts, steps):
+        """Write a batch to its places, and its steps one after the other."""
+        everything = self._first_rows, self._target, self._scaled
+        for source, place in zip(everything, places, strict=True):
+            # Any mode but "raise" writes to its place at once; all positions are valid.
+            source.take(positions, axis=0, out=place, mode="clip")
+        self._sequences.pack_rows(places[0], starts, steps)
+
+
 class PreparedGradient:
     """Loss and gradient of batches of sequences of one length.
 
@@ -26,16 +75,14 @@ class PreparedGradient:
         A network with an output for each sequence, whose inputs are no ids.
     loss : Loss
         The loss.
-    sequences : Sequences
-        All sequences.
-    target : ndarray of shape (len(sequences), ...)
-        Their targets.
     weights : NetworkWeights
         Views of the weights.
     gradient : PieceGradient
         Where the gradient will be.
-    n_sequences : int
-        How many sequences a batch has.
+    places : tuple of ndarray
+        What :meth:`BatchSource.make_places` returns.
+    n_steps : int
+        The length of the sequences.
     workspace : Workspace
         Where the buffers live.
     is_shared : bool, default=False
@@ -48,33 +95,16 @@ class PreparedGradient:
     """
 
     def __init__(
-        self,
-        network,
-        loss,
-        sequences,
-        target,
-        weights,
-        gradient,
-        n_sequences,
-        workspace,
-        is_shared=False,
+        self, network, loss, weights, gradient, places, n_steps, workspace, is_shared=False
     ):
         self._network, self._weights, self.gradient = network, weights, gradient
-        self._target, self._first_rows = target, sequences.offsets[:-1]
-        self._workspace = workspace
-        n_steps = int(sequences.lengths_of(np.zeros(1, dtype=np.int64))[0])
-        self._run = run = PreparedRun(network, weights, n_sequences, n_steps, workspace)
-        own_rows = np.empty(n_sequences, dtype=np.int64)
-        own_target = np.empty((n_sequences, *target.shape[1:]), dtype=target.dtype)
-        sample_weight = np.empty(n_sequences, dtype=run.trace.steps.dtype)
-        self._own = own_rows, own_target, sample_weight
-        self._calls = [
-            sequences.prepare_pack(own_rows, run.starts, run.trace.steps), *run.calls_to_read()
-        ]  # fmt: skip
-        self._copies = run.copies_of_weights
+        self._workspace, self._places = workspace, places
+        rows, target, sample_weight = places
+        self._run = run = PreparedRun(network, weights, rows.size, n_steps, workspace)
+        self._calls, self._copies = run.calls_to_read(), run.copies_of_weights
         trace = run.trace
         d_raw = workspace.take("d_raw", trace.raw.shape, trace.raw.dtype)
-        self._value, call = loss.prepare(trace.raw, own_target, sample_weight, d_raw)
+        self._value, call = loss.prepare(trace.raw, target, sample_weight, d_raw)
         self._calls.append(call)
         head = network.head.prepare_back(weights.head, trace, d_raw, workspace, gradient.views.head)
         self._add(*head)
@@ -120,20 +150,17 @@ class PreparedGradient:
         for function, arguments in self._copies:
             function(*arguments)
 
-    def evaluate(self, positions, sample_weight):
+    def evaluate(self, positions, source):
         """Return the loss of a batch, and write its gradient.
 
         Parameters
         ----------
         positions : ndarray of int64 of shape (n_sequences,)
             Which sequences.
-        sample_weight : ndarray of shape (len(sequences),)
-            Of all sequences, as the loss takes them.
+        source : BatchSource
+            Where they are.
         """
-        everything = self._first_rows, self._target, sample_weight
-        for source, own in zip(everything, self._own, strict=True):
-            # Any mode but "raise" writes to its place at once; all positions are valid.
-            source.take(positions, axis=0, out=own, mode="clip")
+        source.read(positions, self._places, self._run.starts, self._run.trace.steps)
         for array in self._zeros:
             array.fill(0)
         self._calls.run()
@@ -141,25 +168,50 @@ class PreparedGradient:
 
 
 class PreparedGradients:
-    """Prepared gradients of an objective, each made when it is first needed.
+    """Prepared gradients of a network, each made when it is first needed.
 
     Parameters
     ----------
-    network, loss, sequences, target
+    network, loss
         As for :class:`PreparedGradient`.
-    sample_weight : ndarray of shape (len(sequences),)
-        Weights of all sequences.
-    most : int
-        How many sequences may be run at a time.
     """
 
-    def __init__(self, network, loss, sequences, target, sample_weight, most):
-        self._data = network, loss, sequences, target
-        self._network, self._sample_weight, self._most = network, sample_weight, most
+    def __init__(self, network, loss):
+        self._network, self._loss = network, loss
+        self._source, self._most = None, 0
         self._made, self._n_batches = {}, 0
         # The vector that came first, kept so that no other can be taken for it.
         self._params = None
-        self._total_weight = self._scaled = None
+
+    def read_from(self, source, most):
+        """Read batches from here on from some data.
+
+        Parameters
+        ----------
+        source : BatchSource or None
+            Where they are; None where there is nothing that these could run.
+        most : int
+            How many sequences may be run at a time.
+        """
+        self._source, self._most = source, most
+
+    @property
+    def n_made(self):
+        """How many are there."""
+        return len(self._made)
+
+    @property
+    def itemsize(self):
+        """Bytes of a weight."""
+        return 0 if self._params is None else self._params.itemsize
+
+    def own(self, params):
+        """Return the vector of weights in use, with these numbers; the first to come is that."""
+        if self._params is None:
+            self._params = params
+        elif self._params is not params:
+            self._params[...] = params
+        return self._params
 
     def begin(self, params, total_weight):
         """Begin a batch.
@@ -182,9 +234,7 @@ class PreparedGradients:
         if self._most == 0 or params is not self._params:
             return 0
         self._n_batches += 1
-        if self._total_weight != total_weight:
-            self._total_weight = total_weight
-            self._scaled = (self._sample_weight / total_weight).astype(params.dtype)
+        self._source.divide_weights(total_weight, params.dtype)
         return self._most
 
     def make(self, n_sequences, workspace, *, is_shared=False):
@@ -204,15 +254,16 @@ class PreparedGradients:
         prepared : PreparedGradient
             What runs them.
         """
-        key = n_sequences, id(workspace)
+        source = self._source
+        key = n_sequences, source.kind, id(workspace)
         if key not in self._made:
             network, dtype = self._network, self._params.dtype
             gradient = workspace.keep(
                 "gradient", dtype, lambda: empty_gradient(network, NetworkWeights, dtype)
             )
-            weights = network.bind(self._params)
+            weights, places = network.bind(self._params), source.make_places(n_sequences, dtype)
             self._made[key] = PreparedGradient(
-                *self._data, weights, gradient, n_sequences, workspace, is_shared
+                network, self._loss, weights, gradient, places, source.n_steps, workspace, is_shared
             )
         return self._made[key]
 
@@ -233,8 +284,8 @@ class PreparedGradients:
         gradient : PieceGradient
             Its gradient, until the workspace is used again.
         """
-        n = positions.size
+        n, source = positions.size, self._source
         prepared = self.make(n, workspace, is_shared=is_shared)
         # Other pieces of the batch find the copies that the first in this workspace has made.
-        workspace.keep(("weights", n), self._n_batches, prepared.read_weights)
-        return prepared.evaluate(positions, self._scaled), prepared.gradient
+        workspace.keep(("weights", n, source.kind), self._n_batches, prepared.read_weights)
+        return prepared.evaluate(positions, source), prepared.gradient

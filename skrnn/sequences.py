@@ -107,12 +107,7 @@ class Sequences:
         out : ndarray of shape (n_rows, n_channels)
             Receives the steps.
         """
-        kernel, arguments = self.prepare_pack(first_rows, starts, out)
-        kernel(*arguments)
-
-    def prepare_pack(self, first_rows, starts, out):
-        """Return the kernel and the arguments that do what :meth:`pack_rows` does."""
-        return _pack_rows, (self.values, first_rows, starts, out)
+        _pack_rows(self.values, first_rows, starts, out)
 
     @property
     def dtype(self):

@@ -45,6 +45,11 @@ class Arrays:
         self._buffers = {}
         self._views = {}
 
+    @property
+    def n_bytes(self):
+        """Bytes of all arrays."""
+        return sum(buffer.nbytes for buffer in self._buffers.values())
+
     def take(self, key, shape, dtype):
         """Return an array with undefined content.
 
@@ -88,6 +93,11 @@ class Workspace:
         self._kept = {}
         self._parts = {}
 
+    @property
+    def n_bytes(self):
+        """Bytes of all buffers, those of parts included."""
+        return self.arrays.n_bytes + sum(part.n_bytes for part in self._parts.values())
+
     def part(self, key):
         """Return a workspace of its own for a part of the work; the same for the same key."""
         if key not in self._parts:
@@ -121,6 +131,14 @@ class Workspaces:
 
     def __init__(self):
         self._free = []
+
+    def __len__(self):
+        return len(self._free)
+
+    @property
+    def n_bytes(self):
+        """Bytes of all buffers, while none is lent."""
+        return sum(workspace.n_bytes for workspace in self._free)
 
     @contextmanager
     def borrow(self):

@@ -1,6 +1,8 @@
 """Batches whose calls are made ready give what all others give."""
 
+import copy
 import gc
+import pickle
 import threading
 import weakref
 
@@ -43,6 +45,19 @@ def count(monkeypatch):
 
     monkeypatch.setattr(PreparedGradient, "evaluate", counted)
     return calls
+
+
+@pytest.fixture
+def makers(monkeypatch):
+    """The thread that made it, for everything that was made ready."""
+    found, make = [], PreparedGradient.__init__
+
+    def note(self, *args):
+        found.append(threading.current_thread())
+        make(self, *args)
+
+    monkeypatch.setattr(PreparedGradient, "__init__", note)
+    return found
 
 
 def weights_of(make, X=X, y=Y, **settings):
@@ -92,7 +107,7 @@ def test_same_bits_from_tables_beside_other_threads(without, monkeypatch):
     assert tables
 
 
-def test_threads_share_a_batch_where_it_is_worth_it(monkeypatch):
+def test_foundshare_a_batch_where_it_is_worth_it(monkeypatch):
     started, executor = [], threads.ThreadPoolExecutor
     monkeypatch.setattr(
         threads, "ThreadPoolExecutor", lambda *a, **k: started.append(a) or executor(*a, **k)
@@ -104,14 +119,7 @@ def test_threads_share_a_batch_where_it_is_worth_it(monkeypatch):
     assert len(started) == 2
 
 
-def test_the_calling_thread_makes_the_calls_of_all(monkeypatch):
-    makers, make = [], PreparedGradient.__init__
-
-    def note(self, *args):
-        makers.append(threading.current_thread())
-        make(self, *args)
-
-    monkeypatch.setattr(PreparedGradient, "__init__", note)
+def test_the_calling_thread_makes_the_calls_of_all(makers):
     weights_of(RNNClassifier, batch_size=70, n_jobs=2)
     assert set(makers) == {threading.main_thread()}
     # Pieces of 32, two at first and then more than there are threads.
@@ -154,6 +162,102 @@ def test_data_and_buffers_are_free_after_a_fit(settings):
     finally:
         if was_enabled:
             gc.enable()
+
+
+@pytest.fixture
+def without_keeping(monkeypatch):
+    """A function that calls another one as if every `partial_fit` were the first to train."""
+
+    def call(function):
+        with monkeypatch.context() as patch:
+            patch.setattr(objective.Objective, "is_worth_keeping", False)
+            return function()
+
+    return call
+
+
+def train_on(parts, **settings):
+    """Return a model that has seen one part after another."""
+    model = RNNClassifier(4, random_state=0, **{"batch_size": 24, **settings})
+    for X_part, y_part in parts:
+        model.partial_fit(X_part, y_part, classes=[0, 1, 2])
+    return model
+
+
+@pytest.mark.parametrize("settings", [{}, {"batch_size": 70, "n_jobs": 2}], ids=str)
+def test_what_is_ready_serves_later_calls(settings, makers, without_keeping):
+    parts = [(X + i, Y) for i in range(3)]
+    train_on(parts[:1], **settings)
+    n_made = len(makers)
+    model = train_on(parts, **settings)
+    assert len(makers) == 2 * n_made > 2
+    expected = without_keeping(lambda: train_on(parts, **settings))
+    assert len(makers) == 5 * n_made
+    assert model._params.tobytes() == expected._params.tobytes()
+    assert model.loss_curve_ == expected.loss_curve_
+
+
+def test_what_is_ready_serves_data_of_any_shape(without_keeping):
+    sizes = [(70, 6), (24, 6), (24, 3), (48, 6), (1, 6), (5, 2), (70, 6), (13, 5), (9, 4), (24, 6)]
+    parts = [(X[:n, :n_steps], Y[:n]) for n, n_steps in sizes]
+    parts.insert(3, ([x[: 1 + i % 6] for i, x in enumerate(X)], Y))
+    model = train_on(parts)
+    expected = without_keeping(lambda: train_on(parts))
+    assert model._params.tobytes() == expected._params.tobytes()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"pooling": "mean"}, {"alpha": 0.5}, {"dropout": 0.3}, {"loss": "hinge"}, {"batch_size": 7},
+     {"bptt_steps": 2}, {"max_grad_norm": 0.01}],
+    ids=str,
+)  # fmt: skip
+def test_changed_parameters_count(change, without_keeping):
+    def train():
+        model = train_on([(X, Y), (X, Y)], max_iter=2)
+        try:
+            model.set_params(**change).partial_fit(X, Y)
+        except ValueError as error:
+            return str(error)
+        return model.partial_fit(X[::-1], Y)._params.tobytes()
+
+    assert train() == without_keeping(train)
+    assert train() != train_on([(X, Y), (X, Y), (X, Y), (X[::-1], Y)])._params.tobytes()
+
+
+def test_a_failure_leaves_nothing_behind(monkeypatch):
+    def train(fails):
+        model = train_on([(X, Y)])
+        if fails:
+            with monkeypatch.context() as patch:
+                patch.setattr(objective, "squared_norm", lambda values: 1 / 0)
+                with pytest.raises(ZeroDivisionError):
+                    model.partial_fit(-X, Y)
+        return model.partial_fit(X, Y)._params.tobytes()
+
+    assert train(fails=True) == train(fails=False)
+
+
+def test_what_is_ready_is_neither_copied_nor_stored_nor_kept_by_fit():
+    model = train_on([(X, Y)])
+    assert model._kept_objective is not None
+    for twin in (pickle.loads(pickle.dumps(model)), copy.copy(model), copy.deepcopy(model)):
+        assert "_kept_objective" not in vars(twin)
+        twin.partial_fit(X, Y)
+        assert twin._kept_objective is not model._kept_objective
+    assert "_kept_objective" not in vars(model.fit(X, Y))
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MOST_KEPT", 1), ("MOST_KEPT_BYTES", 10_000)])
+def test_only_what_is_small_is_kept(monkeypatch, limit, value):
+    monkeypatch.setattr(objective, limit, value)
+    assert "_kept_objective" not in vars(train_on([(X, Y)]))
+
+
+def test_large_buffers_of_other_batches_are_not_kept():
+    model = train_on([(X, Y)])
+    long = [np.zeros((2000 + i, 3)) for i in range(70)]
+    assert "_kept_objective" not in vars(model.partial_fit(long, Y))
 
 
 def test_same_bits_with_weights_and_from_tables(without, monkeypatch):

@@ -164,6 +164,7 @@ class BaseRNN(
                     params = trainer.run(params, history, validate, callbacks)
                     n_seen = trainer.n_seen
             self._solver = self._partial_fit_rng = None
+            vars(self).pop("_kept_objective", None)
             self._set_fitted(network, loss, params, history, n_seen)
             self.n_iter_ = history.n_epochs
             callbacks.end()
@@ -190,10 +191,10 @@ class BaseRNN(
             solver = self._make_solver(params) if solver is None else solver
             history = History() if history is None else history.copy()
             settings = self._settings(len(examples.sequences), max_iter=1, early_stopping=False)
+            objective = self._go_on_with(network, loss, examples)
             with Threads(self.n_jobs) as threads:
                 trainer = StochasticTraining(
-                    # What one call holds says nothing about the mean weight of all of them.
-                    self._make_objective(network, loss, examples, examples.mean_count),
+                    objective,
                     solver,
                     self._make_schedule(partial=True),
                     settings,
@@ -201,7 +202,8 @@ class BaseRNN(
                     threads,
                     n_seen=0 if first else self.t_,
                 )
-                params = trainer.run(params, history)
+                params = trainer.run(objective.own(params), history)
+            self._keep(objective)
             self._partial_fit_rng = deepcopy(rng) if kept_rng is None else rng
             self._solver = solver
             self._set_fitted(network, loss, params, history, trainer.n_seen)

@@ -24,6 +24,7 @@ class Pickling:
         # rest, unless parameters were changed since fit.
         state = dict(super().__getstate__())
         state.pop("cell_", None)
+        state.pop("_kept_objective", None)
         if "_partial_fit_rng" in state:  # which a shallow copy would share
             state["_partial_fit_rng"] = deepcopy(state["_partial_fit_rng"])
         network, loss = state.pop("_network", None), state.pop("_loss", None)

@@ -19,24 +19,38 @@ class Solving:
         return min(n_sequences, self.batch_size)
 
     def _make_objective(self, network, loss, examples, mean_weight=None):
+        options = self._objective_options(network)
+        return MODES[self.mode].make_objective(
+            self, network, loss, examples, mean_weight=mean_weight, **options
+        )
+
+    def _go_on_with(self, network, loss, examples):
+        """Return the objective of the last `partial_fit` for other data, or a new one."""
+        # What one call holds says nothing about the mean weight of all of them.
+        mean_weight, options = examples.mean_count, self._objective_options(network)
+        # Taken away while in use: nobody else may write to its buffers.
+        kept = vars(self).pop("_kept_objective", None)
+        if kept is None or not kept.is_for(network, loss, options):
+            return self._make_objective(network, loss, examples, mean_weight)
+        kept.read_from(examples.sequences, examples.target, examples.weight, mean_weight)
+        return kept
+
+    def _keep(self, objective):
+        """Keep an objective for the next `partial_fit`, without its data, if that is worth it."""
+        if objective.is_worth_keeping:
+            self._kept_objective = objective
+        objective.let_go()
+
+    def _objective_options(self, network):
         if self.solver == "lbfgs" and (self.dropout > 0 or self.recurrent_dropout > 0):
             raise ValueError(
                 "solver='lbfgs' minimises one fixed function and cannot drop units at random; set "
                 "dropout=0 and recurrent_dropout=0, or choose solver='adam'."
             )
-        mode, dropout = MODES[self.mode], None
+        dropout = None
         if self.dropout > 0 or self.recurrent_dropout > 0:
-            dropout = mode.make_dropout(self.dropout, self.recurrent_dropout)
-        return mode.make_objective(
-            self,
-            network,
-            loss,
-            examples,
-            alpha=self.alpha,
-            dropout=dropout,
-            mean_weight=mean_weight,
-            **self._walk(network),
-        )
+            dropout = MODES[self.mode].make_dropout(self.dropout, self.recurrent_dropout)
+        return {"alpha": self.alpha, "dropout": dropout, **self._walk(network)}
 
     def _walk(self, network):
         """Return the options that say how gradients go back through time."""
