@@ -136,12 +136,22 @@ class _Table:
 
     def __init__(self, calls, bound):
         self._calls = calls
-        self._compiled = [compiled for compiled, _, _ in bound]
+        self._compiled = [None] * len(calls)
         self._rows = np.zeros((len(calls), _ROW), dtype=_WORD)
-        for row, (_, address, words) in zip(self._rows, bound, strict=True):
+        for i, row in enumerate(self._rows):
             place = row.ctypes.data
-            row[:3] = address, place + _RESULT * _WORD.itemsize, place + _ERROR * _WORD.itemsize
-            row[3 : 3 + len(words)] = words
+            row[1:3] = place + _RESULT * _WORD.itemsize, place + _ERROR * _WORD.itemsize
+            self.put(i, calls[i], bound[i])
+
+    def put(self, i, call, bound):
+        """Write a call to a row."""
+        self._compiled[i], self._rows[i, 0], words = bound
+        self._rows[i, 3 : 3 + len(words)] = words
+        self._calls[i] = call
+
+    def let_go_of_first(self):
+        """Hold on to no argument of the first call, which must be put anew before the next run."""
+        self._calls[0] = None
 
     def run(self):
         done = _run_rows(self._rows)
@@ -187,6 +197,20 @@ class CallList:
             self._runs_left -= 1
             if not self._runs_left:
                 self._make_tables()
+
+    def exchange_first(self, call):
+        """Put another call in the place of the first; None lets go of its arguments until then."""
+        self._calls[0] = call
+        if self.parts is self._calls:
+            return
+        table = getattr(self.parts[0][0], "__self__", None)
+        bound = None if call is None else _bind(*call)
+        if call is None and isinstance(table, _Table):
+            table.let_go_of_first()
+        elif bound is not None and isinstance(table, _Table):
+            table.put(0, call, bound)
+        else:  # its kernel may not have been compiled yet
+            self.parts, self._runs_left = self._calls, 1
 
     def _make_tables(self):
         self.parts = _in_tables(self._calls)

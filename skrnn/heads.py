@@ -315,19 +315,31 @@ class SequenceHead:
             Functions with their arguments: what copies weights, and the rest.
         """
         turned = workspace.take("W_hy", weights[0].shape[::-1], d_raw.dtype)
-        d_features = workspace.take("d_features", trace.features.shape, d_raw.dtype)
+        pooling, layer, first = POOLINGS[self.pooling], trace.layers[-1], 0
+        parts = [self._pooled_gradient(d, kept, workspace) for d, kept in enumerate(layer)]
+        d_features = parts[0]
+        if len(parts) > 1:
+            d_features = workspace.take("d_features", trace.features.shape, d_raw.dtype)
         calls = [(_multiply_back, (d_raw, turned, d_features))]
-        spread, batch, n_directions = POOLINGS[self.pooling].spread, trace.batch, len(trace.reached)
-        for d, kept in enumerate(trace.layers[-1]):
-            part = d_features
-            if n_directions > 1:
-                n_units = kept.output.shape[1]
-                part = workspace.take(("d_pooled", d), kept.output[: len(part)].shape, part.dtype)
-                calls.append((np.copyto, (part, d_features[:, d * n_units : (d + 1) * n_units])))
-            where = 0, batch.starts, batch.lengths, trace.reached[d]
-            calls.append((spread, (*where, part, kept.buffers.d_output)))
+        for part, kept, reached in zip(parts, layer, trace.reached, strict=True):
+            last = first + part.shape[1]
+            if part is not d_features:
+                calls.append((np.copyto, (part, d_features[:, first:last])))
+            if not pooling.is_final:
+                where = 0, trace.batch.starts, trace.batch.lengths, reached
+                calls.append((pooling.spread, (*where, part, kept.buffers.d_output)))
+            first = last
         calls.append((_add_head_gradient, (trace.features, d_raw, *gradient)))
         return [(np.copyto, (turned, weights[0].T))], calls
+
+    def _pooled_gradient(self, d, kept, workspace):
+        """Return where the gradient of what is pooled will be, for one direction of a batch."""
+        d_state = kept.buffers.d_state[0]
+        if not POOLINGS[self.pooling].is_final:
+            return workspace.take(("d_pooled", d), d_state.shape, d_state.dtype)
+        kept.buffers.d_output = workspace.take("no_gradient", kept.output.shape, d_state.dtype)
+        kept.buffers.d_output[...] = 0
+        return d_state
 
     def add_weight_gradients(self, trace, d_raw, gradient):
         """Add the gradient of its weights, whose views are `gradient`."""

@@ -6,7 +6,7 @@ objects of this class; the backward one is handed its input in reverse.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -307,7 +307,9 @@ class Layer:
         W_x, W_h = factors
         project = (x, W_x, weights.b_x, weights.b_h, weights.added, buffers.gates)
         forward = (0, shape.n_steps, shape.starts, mask, W_h, weights.b_h, *buffers.forward)
-        return Kept(x, mask, buffers), [(_project, project), (self.cell.forward, forward)]
+        # Of its own, because a head may decide where the gradient of the outputs is.
+        kept = Kept(x, mask, replace(buffers))
+        return kept, [(_project, project), (self.cell.forward, forward)]
 
     def prepare_back(self, weights, kept, shape, workspace, gradient):
         """Return what goes back through a batch, again and again, as `prepare` does forward.

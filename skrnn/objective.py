@@ -34,7 +34,7 @@ PIECES_A_THREAD = 4
 # Sizes of pieces that calls were made ready for, and bytes, beyond which an objective is not kept
 # for other data: the kernels of larger networks outweigh what making the calls takes.
 MOST_KEPT = 8
-MOST_KEPT_BYTES = 2**22
+MOST_KEPT_BYTES = 2**24
 
 
 @jit
@@ -195,8 +195,8 @@ class Objective:
         """
         self.sequences, self.target, self.weight = sequences, target, weight
         self.mean_weight = weight.sum() / len(sequences) if mean_weight is None else mean_weight
-        # For how many threads there are calls, by the size of a piece.
-        self._n_ready = {}
+        # Pieces of batches by their size, and for how many threads there are calls.
+        self._equal_pieces, self._n_ready = {}, {}
         most = self._count_prepared()
         self._prepared.read_from(BatchSource(sequences, target, weight) if most else None, most)
 
@@ -237,31 +237,60 @@ class Objective:
         most_prepared = self._prepared.begin(params, total_weight)
         if indices.size <= min(most_prepared, self._most_alone):
             return self._gradient_of_piece(params, indices, total_weight)
+        pieces = self._pieces_made_ready(indices.size, most_prepared)
+        if pieces is not None:
+            loss = self._run_prepared(indices, pieces, threads)
+        else:
+            loss = self._run_pieces(params, indices, total_weight, threads, rng)
+        total = self._gradients[0]
+        loss += self._penalize(params, total.vector, total_weight)
+        return loss, total.result()
+
+    def _pieces_made_ready(self, n_sequences, most):
+        """Return the pieces of a batch of sequences of one length; None if any is too large."""
+        if most == 0:
+            return None
+        if n_sequences not in self._equal_pieces:
+            some = np.arange(n_sequences)
+            pieces = self._pieces(some, self.sequences.lengths_of(some))
+            fit = all(piece.size <= most for piece in pieces)
+            self._equal_pieces[n_sequences] = pieces if fit else None
+        return self._equal_pieces[n_sequences]
+
+    def _run_prepared(self, indices, pieces, threads):
+        """Return the loss of pieces that calls are ready for, and write the gradient of all."""
+        n_steps = int(self.sequences.offsets[1])
+        if not self._is_worth_sharing(pieces, indices.size * n_steps):
+            threads = ALONE
+        is_shared = threads.count > 1
+        if is_shared:
+            self._make_ready({piece.size for piece in pieces}, min(threads.count, len(pieces)))
+        n_at_once = self._n_at_once(threads)
+
+        def run(piece, slot):
+            with self._workspaces.borrow() as workspace:
+                loss, own = self._prepared.evaluate(indices[piece], workspace, is_shared=is_shared)
+                if n_at_once == 1 and slot > 0:
+                    return loss, own  # which is added before the workspace is used again
+                gradient = self._gradient_at(slot, own.vector.dtype)
+                gradient.vector[:] = own.vector
+                return loss, gradient
+
+        return self._add_up(run, pieces, n_at_once, threads)
+
+    def _run_pieces(self, params, indices, total_weight, threads, rng):
+        """Return the loss of a batch of any kind, and write its gradient."""
         masks = NO_DROPOUT
         if self.dropout is not None and rng is not None:
             masks = self.dropout.draw(self.network, indices.size, rng, params.dtype)
         sequences, positions = self.sequences.load(indices)
         lengths = sequences.lengths_of(positions)
         pieces = self._pieces(indices, lengths)
-        if len(pieces) == 1 or lengths.sum() * self.network.n_dense < WORTH_SHARING:
+        if not self._is_worth_sharing(pieces, lengths.sum()):
             threads = ALONE
-        if threads.count > 1:
-            sizes = {piece.size for piece in pieces if piece.size <= most_prepared}
-            self._make_ready(sizes, min(threads.count, len(pieces)))
-
-        size = self._n_at_once(threads)
 
         def run(piece, slot):
             with self._workspaces.borrow() as workspace:
-                if piece.size <= most_prepared:
-                    loss, own = self._prepared.evaluate(
-                        indices[piece], workspace, is_shared=threads.count > 1
-                    )
-                    if size == 1 and slot > 0:
-                        return loss, own  # which is added before the workspace is used again
-                    gradient = self._gradient_at(slot, params.dtype)
-                    gradient.vector[:] = own.vector
-                    return loss, gradient
                 gradient = self._gradient_at(slot, params.dtype)
                 touched = positions if slot == 0 else positions[piece]
                 gradient.clear(self.network.inputs.begin_gradient(sequences, touched))
@@ -272,18 +301,24 @@ class Objective:
                 )  # fmt: skip
                 return loss, gradient
 
+        return self._add_up(run, pieces, self._n_at_once(threads), threads)
+
+    def _is_worth_sharing(self, pieces, n_rows):
+        """Tell whether a batch is worth more than one thread."""
+        return len(pieces) > 1 and n_rows * self.network.n_dense >= WORTH_SHARING
+
+    def _add_up(self, run, pieces, n_at_once, threads):
+        """Run all pieces, return their loss and leave the sum of their gradients in the first."""
         loss = 0.0
-        for first in range(0, len(pieces), size):
-            wave = pieces[first : first + size]
+        for first in range(0, len(pieces), n_at_once):
+            wave = pieces[first : first + n_at_once]
             # The first piece writes to the gradient of the batch; the others are added to it.
             slots = range(min(first, 1), min(first, 1) + len(wave))
             for slot, (part, gradient) in zip(slots, threads.map(run, wave, slots), strict=True):
                 loss += part
                 if slot > 0:
                     self._gradients[0].add(gradient)
-        total = self._gradients[0]
-        loss += self._penalize(params, total.vector, total_weight)
-        return loss, total.result()
+        return loss
 
     def batches(self, order, size):
         """Return what `gradient` takes, for each batch of an epoch.

@@ -99,11 +99,14 @@ class Pooling:
     stream : callable
         ``stream(h, kept, n_steps)`` returns what to keep of the steps so far, given what was
         kept before the newest, and the pooled rows.
+    is_final : bool, default=False
+        Whether nothing but the last step is read: its gradient is then that of the final state.
     """
 
     pool: object
     spread: object
     stream: object
+    is_final: bool = False
 
 
 def _stream_last(h, kept, n_steps):
@@ -121,7 +124,7 @@ def _stream_max(h, kept, n_steps):
 
 
 POOLINGS = {
-    "last": Pooling(_pool_last, _spread_last, _stream_last),
+    "last": Pooling(_pool_last, _spread_last, _stream_last, is_final=True),
     "mean": Pooling(_pool_mean, _spread_mean, _stream_mean),
     "max": Pooling(_pool_max, _spread_max, _stream_max),
 }

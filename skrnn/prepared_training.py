@@ -57,13 +57,16 @@ class BatchSource:
             np.empty(n_sequences, dtype=dtype),
         )
 
-    def read(self, positions, places, starts, steps):
-        """Write a batch to its places, and its steps one after the other."""
+    def prepare_pack(self, places, starts, steps):
+        """Return the call that writes the steps of a batch whose first rows are in their place."""
+        return self._sequences.prepare_pack(places[0], starts, steps)
+
+    def read(self, positions, places):
+        """Write all but the steps of a batch to its places."""
         everything = self._first_rows, self._target, self._scaled
         for source, place in zip(everything, places, strict=True):
             # Any mode but "raise" writes to its place at once; all positions are valid.
             source.take(positions, axis=0, out=place, mode="clip")
-        self._sequences.pack_rows(places[0], starts, steps)
 
 
 class PreparedGradient:
@@ -79,13 +82,13 @@ class PreparedGradient:
         Views of the weights.
     gradient : PieceGradient
         Where the gradient will be.
-    places : tuple of ndarray
-        What :meth:`BatchSource.make_places` returns.
-    n_steps : int
-        The length of the sequences.
+    n_sequences : int
+        How many sequences a batch has.
+    source : BatchSource
+        Where they come from.
     workspace : Workspace
         Where the buffers live.
-    is_shared : bool, default=False
+    is_shared : bool
         Whether other threads run other batches beside this one.
 
     Attributes
@@ -94,15 +97,15 @@ class PreparedGradient:
         Where the gradient is, until the workspace is used again.
     """
 
-    def __init__(
-        self, network, loss, weights, gradient, places, n_steps, workspace, is_shared=False
-    ):
+    def __init__(self, network, loss, weights, gradient, n_sequences, source, workspace, is_shared):
         self._network, self._weights, self.gradient = network, weights, gradient
-        self._workspace, self._places = workspace, places
-        rows, target, sample_weight = places
-        self._run = run = PreparedRun(network, weights, rows.size, n_steps, workspace)
-        self._calls, self._copies = run.calls_to_read(), run.copies_of_weights
+        self._workspace = workspace
+        self._run = run = PreparedRun(network, weights, n_sequences, source.n_steps, workspace)
         trace = run.trace
+        self._places = source.make_places(n_sequences, trace.steps.dtype)
+        _, target, sample_weight = self._places
+        pack = source.prepare_pack(self._places, run.starts, trace.steps)
+        self._calls, self._copies = [pack, *run.calls_to_read()], run.copies_of_weights
         d_raw = workspace.take("d_raw", trace.raw.shape, trace.raw.dtype)
         self._value, call = loss.prepare(trace.raw, target, sample_weight, d_raw)
         self._calls.append(call)
@@ -145,6 +148,12 @@ class PreparedGradient:
                 source, target = source.reshape(by_step)[::-1], target.reshape(by_step)
             self._calls.append((np.copyto, (target, source)))
 
+    def read_from(self, source):
+        """Read batches from here on from a source, or hold on to no data: None."""
+        steps = self._run.trace.steps
+        call = source and source.prepare_pack(self._places, self._run.starts, steps)
+        self._calls.exchange_first(call)
+
     def read_weights(self):
         """Copy the weights as they are now where :meth:`evaluate` reads copies."""
         for function, arguments in self._copies:
@@ -160,7 +169,7 @@ class PreparedGradient:
         source : BatchSource
             Where they are.
         """
-        source.read(positions, self._places, self._run.starts, self._run.trace.steps)
+        source.read(positions, self._places)
         for array in self._zeros:
             array.fill(0)
         self._calls.run()
@@ -194,6 +203,8 @@ class PreparedGradients:
             How many sequences may be run at a time.
         """
         self._source, self._most = source, most
+        for (_, kind, _), prepared in self._made.items():
+            prepared.read_from(source if source is not None and source.kind == kind else None)
 
     @property
     def n_made(self):
@@ -261,10 +272,10 @@ class PreparedGradients:
             gradient = workspace.keep(
                 "gradient", dtype, lambda: empty_gradient(network, NetworkWeights, dtype)
             )
-            weights, places = network.bind(self._params), source.make_places(n_sequences, dtype)
             self._made[key] = PreparedGradient(
-                network, self._loss, weights, gradient, places, source.n_steps, workspace, is_shared
-            )
+                network, self._loss, network.bind(self._params), gradient, n_sequences, source,
+                workspace, is_shared,
+            )  # fmt: skip
         return self._made[key]
 
     def evaluate(self, positions, workspace, *, is_shared=False):

@@ -107,7 +107,12 @@ class Sequences:
         out : ndarray of shape (n_rows, n_channels)
             Receives the steps.
         """
-        _pack_rows(self.values, first_rows, starts, out)
+        kernel, arguments = self.prepare_pack(first_rows, starts, out)
+        kernel(*arguments)
+
+    def prepare_pack(self, first_rows, starts, out):
+        """Return the kernel and the arguments that do what :meth:`pack_rows` does."""
+        return _pack_rows, (self.values, first_rows, starts, out)
 
     @property
     def dtype(self):

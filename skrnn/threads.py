@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Lock
 
@@ -11,7 +13,7 @@ from skrnn._subnormals import begin, end
 
 
 class Threads:
-    """Threads that live as long as a ``with`` block; none at all for one job.
+    """Threads for the length of a ``with`` block; none at all for one job.
 
     What they run takes subnormal numbers for zero.
 
@@ -28,10 +30,12 @@ class Threads:
     def __enter__(self):
         return self
 
-    def __exit__(self, *exception):
-        if self._executor is not None:
-            self._executor.shutdown(cancel_futures=True)
-            self._executor = None
+    def __exit__(self, kind, *exception):
+        executor, self._executor = self._executor, None
+        if executor is not None and kind is None:
+            _idle.append((self.count, executor))
+        elif executor is not None:
+            executor.shutdown(cancel_futures=True)
 
     def map(self, function, *iterables):
         """Return the results in order; an exception of any is raised once none runs any more.
@@ -39,7 +43,7 @@ class Threads:
         The calling thread takes its part, and all of it if no other wakes up in time: short calls
         take no longer than on one thread.
         """
-        calls = list(zip(*iterables, strict=False))
+        calls = [(function, arguments) for arguments in zip(*iterables, strict=False)]
         results, left, lock = [None] * len(calls), list(range(len(calls)))[::-1], Lock()
 
         def take_calls():
@@ -49,7 +53,8 @@ class Threads:
                         return
                     i = left.pop()
                 try:
-                    results[i] = function(*calls[i])
+                    call, arguments = calls[i]
+                    results[i] = call(*arguments)
                 except BaseException:
                     with lock:
                         left.clear()
@@ -65,16 +70,33 @@ class Threads:
             # One that has not begun by now would find nothing to do.
             begun = [helper for helper in helpers if not helper.cancel()]
             wait(begun)
+            calls.clear()  # which a thread that goes to sleep or wakes up may still hold
         for helper in begun:
             helper.result()
         return results
 
     def _started(self):
         if self._executor is None:
-            self._executor = ThreadPoolExecutor(
+            self._executor = _take_idle(self.count) or ThreadPoolExecutor(
                 self.count - 1, thread_name_prefix="skrnn", initializer=begin
             )
         return self._executor
+
+
+# Threads that the last ones to have any have left asleep: starting and ending them takes longer
+# than a short call. Those that are dropped end by themselves.
+_idle = deque(maxlen=1)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_idle.clear)  # no thread lives on in a forked process
+
+
+def _take_idle(count):
+    """Return what is asleep for so many jobs, for the caller alone; None if there is nothing."""
+    try:
+        own_count, executor = _idle.pop()
+    except IndexError:
+        return None
+    return executor if own_count == count else None
 
 
 ALONE = Threads(1)

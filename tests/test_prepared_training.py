@@ -11,6 +11,7 @@ import pytest
 
 from skrnn import RNNClassifier, RNNRegressor, _calls, objective, threads
 from skrnn.cells import resolve_cell
+from skrnn.estimators import keeping
 from skrnn.losses import regression_loss
 from skrnn.network import Network
 from skrnn.prepared_training import PreparedGradient
@@ -107,16 +108,14 @@ def test_same_bits_from_tables_beside_other_threads(without, monkeypatch):
     assert tables
 
 
-def test_foundshare_a_batch_where_it_is_worth_it(monkeypatch):
-    started, executor = [], threads.ThreadPoolExecutor
-    monkeypatch.setattr(
-        threads, "ThreadPoolExecutor", lambda *a, **k: started.append(a) or executor(*a, **k)
-    )
+def test_threads_share_a_batch_where_it_is_worth_it(monkeypatch):
+    started, start = [], threads.Threads._started
+    monkeypatch.setattr(threads.Threads, "_started", lambda self: started.append(1) or start(self))
     expected = weights_of(RNNClassifier, batch_size=70, n_jobs=2)
-    assert len(started) == 2  # `fit` and `partial_fit`
+    assert len(started) == 3  # batches
     monkeypatch.setattr(objective, "WORTH_SHARING", 10**9)
     assert weights_of(RNNClassifier, batch_size=70, n_jobs=2) == expected
-    assert len(started) == 2
+    assert len(started) == 3
 
 
 def test_the_calling_thread_makes_the_calls_of_all(makers):
@@ -240,11 +239,11 @@ def test_a_failure_leaves_nothing_behind(monkeypatch):
 
 def test_what_is_ready_is_neither_copied_nor_stored_nor_kept_by_fit():
     model = train_on([(X, Y)])
-    assert model._kept_objective is not None
+    assert model._kept_objective() is not None
     for twin in (pickle.loads(pickle.dumps(model)), copy.copy(model), copy.deepcopy(model)):
         assert "_kept_objective" not in vars(twin)
         twin.partial_fit(X, Y)
-        assert twin._kept_objective is not model._kept_objective
+        assert twin._kept_objective() is not model._kept_objective()
     assert "_kept_objective" not in vars(model.fit(X, Y))
 
 
@@ -254,9 +253,19 @@ def test_only_what_is_small_is_kept(monkeypatch, limit, value):
     assert "_kept_objective" not in vars(train_on([(X, Y)]))
 
 
-def test_large_buffers_of_other_batches_are_not_kept():
+def test_only_the_last_few_are_kept(makers):
+    models = [train_on([(X, Y)]) for _ in range(keeping.MOST_WAITING + 1)]
+    n_made = len(makers)
+    models[0].partial_fit(X, Y)
+    assert len(makers) > n_made
+    assert [model._kept_objective() is None for model in models] == [False, True, *[False] * 3]
+
+
+def test_large_buffers_of_other_batches_are_not_kept(monkeypatch):
+    monkeypatch.setattr(objective, "MOST_KEPT_BYTES", 500_000)
     model = train_on([(X, Y)])
-    long = [np.zeros((2000 + i, 3)) for i in range(70)]
+    assert "_kept_objective" in vars(model)
+    long = [np.zeros((900 + i, 3)) for i in range(70)]
     assert "_kept_objective" not in vars(model.partial_fit(long, Y))
 
 

@@ -64,3 +64,32 @@ def test_short_calls_do_not_wait_for_another_thread():
             assert threads.map(lambda _: threading.current_thread(), range(3)) == [caller] * 3
         finally:
             leave.set()
+
+
+def test_threads_are_used_again_unless_something_failed():
+    def names(n_jobs):
+        together = threading.Barrier(n_jobs, timeout=30)
+
+        def call(_):
+            together.wait()
+            return threading.current_thread()
+
+        with Threads(n_jobs) as threads:
+            return set(threads.map(call, range(n_jobs))) - {threading.current_thread()}
+
+    first = names(2)
+    assert names(2) == first
+    (three,) = {frozenset(names(3))}
+    assert not first & three
+    assert len(three) == 2
+    with pytest.raises(ZeroDivisionError), Threads(3) as threads:
+        threads.map(lambda i: i, range(3))
+        1 / 0  # noqa: B018
+    assert not names(3) & three
+
+
+def test_two_at_once_share_no_threads():
+    with Threads(2) as outer, Threads(2) as inner:
+        outer.map(lambda _: time.sleep(0.01), range(2))
+        inner.map(lambda _: time.sleep(0.01), range(2))
+        assert outer._executor is not inner._executor

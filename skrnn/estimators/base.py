@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrnn import inference, prepared
 from skrnn.cells import resolve_cell
+from skrnn.estimators import keeping
 from skrnn.estimators.callbacks import EpochCallbacks
 from skrnn.estimators.examples import ExampleReading
 from skrnn.estimators.modes import MODES
@@ -164,7 +165,7 @@ class BaseRNN(
                     params = trainer.run(params, history, validate, callbacks)
                     n_seen = trainer.n_seen
             self._solver = self._partial_fit_rng = None
-            vars(self).pop("_kept_objective", None)
+            keeping.take(vars(self).pop("_kept_objective", None))
             self._set_fitted(network, loss, params, history, n_seen)
             self.n_iter_ = history.n_epochs
             callbacks.end()

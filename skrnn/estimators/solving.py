@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from skrnn import bptt, solvers
+from skrnn.estimators import keeping
 from skrnn.estimators.modes import MODES
 from skrnn.training import Settings
 
@@ -28,18 +29,17 @@ class Solving:
         """Return the objective of the last `partial_fit` for other data, or a new one."""
         # What one call holds says nothing about the mean weight of all of them.
         mean_weight, options = examples.mean_count, self._objective_options(network)
-        # Taken away while in use: nobody else may write to its buffers.
-        kept = vars(self).pop("_kept_objective", None)
+        kept = keeping.take(vars(self).pop("_kept_objective", None))
         if kept is None or not kept.is_for(network, loss, options):
             return self._make_objective(network, loss, examples, mean_weight)
         kept.read_from(examples.sequences, examples.target, examples.weight, mean_weight)
         return kept
 
     def _keep(self, objective):
-        """Keep an objective for the next `partial_fit`, without its data, if that is worth it."""
-        if objective.is_worth_keeping:
-            self._kept_objective = objective
+        """Keep an objective without its data for the next `partial_fit`, if that is worth it."""
         objective.let_go()
+        if objective.is_worth_keeping:
+            self._kept_objective = keeping.keep(objective)
 
     def _objective_options(self, network):
         if self.solver == "lbfgs" and (self.dropout > 0 or self.recurrent_dropout > 0):
