@@ -99,7 +99,7 @@ class PreparedGradient:
 
     def __init__(self, network, loss, weights, gradient, n_sequences, source, workspace, is_shared):
         self._network, self._weights, self.gradient = network, weights, gradient
-        self._workspace = workspace
+        self._workspace, self._n_batches = workspace, None
         self._run = run = PreparedRun(network, weights, n_sequences, source.n_steps, workspace)
         trace = run.trace
         self._places = source.make_places(n_sequences, trace.steps.dtype)
@@ -154,8 +154,11 @@ class PreparedGradient:
         call = source and source.prepare_pack(self._places, self._run.starts, steps)
         self._calls.exchange_first(call)
 
-    def read_weights(self):
-        """Copy the weights as they are now where :meth:`evaluate` reads copies."""
+    def read_weights(self, n_batches):
+        """Copy the weights where :meth:`evaluate` reads copies, at the first call for a batch."""
+        if self._n_batches == n_batches:
+            return
+        self._n_batches = n_batches
         for function, arguments in self._copies:
             function(*arguments)
 
@@ -295,8 +298,6 @@ class PreparedGradients:
         gradient : PieceGradient
             Its gradient, until the workspace is used again.
         """
-        n, source = positions.size, self._source
-        prepared = self.make(n, workspace, is_shared=is_shared)
-        # Other pieces of the batch find the copies that the first in this workspace has made.
-        workspace.keep(("weights", n, source.kind), self._n_batches, prepared.read_weights)
-        return prepared.evaluate(positions, source), prepared.gradient
+        prepared = self.make(positions.size, workspace, is_shared=is_shared)
+        prepared.read_weights(self._n_batches)
+        return prepared.evaluate(positions, self._source), prepared.gradient
