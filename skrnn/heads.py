@@ -337,8 +337,7 @@ class SequenceHead:
         d_state = kept.buffers.d_state[0]
         if not POOLINGS[self.pooling].is_final:
             return workspace.take(("d_pooled", d), d_state.shape, d_state.dtype)
-        kept.buffers.d_output = workspace.take("no_gradient", kept.output.shape, d_state.dtype)
-        kept.buffers.d_output[...] = 0
+        kept.buffers.leave_out_d_output()
         return d_state
 
     def add_weight_gradients(self, trace, d_raw, gradient):

@@ -85,6 +85,7 @@ class Buffers:
     d_state: np.ndarray
     output: np.ndarray
     make_d_output: object
+    may_lack_d_output: bool
 
     @property
     def forward(self):
@@ -100,6 +101,12 @@ class Buffers:
     def d_output(self):
         """Loss gradient of the outputs: made when it is needed, unless somebody set it."""
         return self.make_d_output()
+
+    def leave_out_d_output(self):
+        """Have no gradient of outputs from here on but that of the final states."""
+        n_rows, n_units = self.output.shape
+        shape = (0 if self.may_lack_d_output else n_rows), n_units
+        self.d_output = np.zeros(shape, dtype=self.output.dtype)
 
 
 @dataclass
@@ -239,6 +246,7 @@ class Layer:
                 make_d_output=partial(
                     workspace.arrays.take, (self.name, "d_output"), (n_rows, H), dtype
                 ),
+                may_lack_d_output=cell.adds_output_gradient,
             )  # fmt: skip
 
         return workspace.keep((self.name, "buffers"), (n, n_rows, H, dtype, shares), make)

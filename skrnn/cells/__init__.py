@@ -6,6 +6,7 @@ from skrnn._math import exp, logistic, tanh, use_widest_vectors
 from skrnn._views import flat, rows
 from skrnn.cells.base import (
     Cell,
+    add_output_gradient,
     add_recurrent_products,
     add_to_state_gradient,
     clear,
@@ -26,6 +27,7 @@ __all__ = [
     "RNN_RELU",
     "RNN_TANH",
     "Cell",
+    "add_output_gradient",
     "add_product",
     "add_products",
     "add_recurrent_products",

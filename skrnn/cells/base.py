@@ -50,10 +50,11 @@ previous state; ``operands[1]``, ``operands[2]``, ... belong to these gates in t
 **Helpers**, all in :mod:`skrnn.cells`: :func:`read_state` and :func:`rows_before` find the
 previous state; :func:`add_recurrent_products`, ``add_product`` and ``affine_product`` multiply,
 ``add_products`` and ``affine_products`` for several gates at a time, which is quicker;
-:func:`operand_gradient` says where the gradients of what was read add up, and
-:func:`add_to_state_gradient` passes them on through the dropout mask; ``rows`` and ``flat`` view
-rows of a matrix; :func:`fill_rows` and :func:`clear` set them. A kernel that calls
-``use_widest_vectors()`` has its loops compiled for the widest vectors of the processor.
+:func:`add_output_gradient` brings the gradient of a step's outputs; :func:`operand_gradient` says
+where the gradients of what was read add up, and :func:`add_to_state_gradient` passes them on
+through the dropout mask; ``rows`` and ``flat`` view rows of a matrix; :func:`fill_rows` and
+:func:`clear` set them. A kernel that calls ``use_widest_vectors()`` has its loops compiled for the
+widest vectors of the processor.
 
 Define a cell in a module, not at a prompt or in the script that runs: it is then pickled by name,
 and the processes of a parallel search load its machine code instead of compiling it anew.
@@ -118,6 +119,10 @@ class Cell:
         Whether the kernels hand ``W_h``, ``W_h[g]`` or a slice such as ``W_h[:2]`` to functions
         that multiply and do nothing else with it. Where it pays they are then given copies of the
         weights that are cut into panels of a few columns, which only these can read.
+    adds_output_gradient : bool, default=False
+        Whether `backward` hands ``d_output`` to :func:`add_output_gradient` and does nothing else
+        with it. Where nothing but the last step of a sequence is read it may then have no rows,
+        which are zeros otherwise: ``d_state`` brings all there is.
 
     Raises
     ------
@@ -149,6 +154,7 @@ class Cell:
     recurrent_gain: float = 1.0
     reads_states: bool = False
     takes_panels: bool = False
+    adds_output_gradient: bool = False
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not self.name.isidentifier():
@@ -266,6 +272,26 @@ def fill_rows(row, matrix):
     for i in range(matrix.shape[0]):
         for k in range(row.size):
             matrix[i, k] = row[k]
+
+
+@kernel_part
+def add_output_gradient(d_output, low, high, d_h):
+    """Add the gradient of a step's outputs to what comes from later steps.
+
+    Parameters
+    ----------
+    d_output : ndarray of shape (R, H) or (0, H)
+        Loss gradient of the outputs, no row if they have none.
+    low, high : int
+        The rows of the step.
+    d_h : ndarray of shape (n, H)
+        Gradient of the outputs as far as it comes from later steps.
+    """
+    if d_output.shape[0] == 0:
+        return
+    source, target = flat(d_output, low, high), flat(d_h, 0, high - low)
+    for k in range(target.size):
+        target[k] += source[k]
 
 
 @kernel_part

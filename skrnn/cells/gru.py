@@ -41,6 +41,7 @@ from skrnn._math import logistic, tanh, use_widest_vectors
 from skrnn._views import flat, rows
 from skrnn.cells.base import (
     Cell,
+    add_output_gradient,
     add_recurrent_products,
     add_to_state_gradient,
     operand_gradient,
@@ -89,11 +90,9 @@ def _backward(first, last, starts, mask, W_h, gates, inner, operands, states, d_
         n = flat(gates[2], low, high)
         q = flat(inner[0], low, high)
         h_before = flat(states[0], before, before + count)
-        above = flat(d_output, low, high)
         d_h = flat(d_state[0], 0, count)
         difference = flat(d_operand, 0, count)
-        for k in range(d_h.size):
-            d_h[k] += above[k]
+        add_output_gradient(d_output, low, high, d_state[0])
         for k in range(d_h.size):
             difference[k] = h_before[k] - n[k]
         for k in range(d_h.size):
@@ -119,6 +118,7 @@ GRU = Cell(
     backward=_backward,
     reads_states=True,
     takes_panels=True,
+    adds_output_gradient=True,
     inner_gates=("n",),
     memory_gates=("z",),
 )

@@ -43,6 +43,7 @@ from skrnn._math import logistic, tanh, use_widest_vectors
 from skrnn._views import flat, rows
 from skrnn.cells.base import (
     Cell,
+    add_output_gradient,
     add_recurrent_products,
     add_to_state_gradient,
     clear,
@@ -98,14 +99,14 @@ def _backward(first, last, starts, mask, W_h, gates, inner, operands, states, d_
         o = flat(gates[3], low, high)
         c = flat(states[1], n + low, n + high)
         c_before = flat(states[1], before, before + count)
-        above = flat(d_output, low, high)
         d_h = flat(d_state[0], 0, count)
         d_c = flat(d_state[1], 0, count)
         squashed = flat(d_operand, 0, count)
+        add_output_gradient(d_output, low, high, d_state[0])
         for k in range(c.size):
             squashed[k] = tanh(c[k])
         for k in range(d_h.size):
-            d_h[k] = (d_h[k] + above[k]) * o[k]
+            d_h[k] *= o[k]
         for k in range(d_c.size):
             d_c[k] += d_h[k] * (one - squashed[k] * squashed[k])
         for k in range(o.size):
@@ -132,5 +133,6 @@ LSTM = Cell(
     backward=_backward,
     reads_states=True,
     takes_panels=True,
+    adds_output_gradient=True,
     initial_bias={"f": 1.0},
 )

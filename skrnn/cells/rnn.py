@@ -36,6 +36,7 @@ from skrnn._math import logistic, tanh, use_widest_vectors
 from skrnn._views import flat, rows
 from skrnn.cells.base import (
     Cell,
+    add_output_gradient,
     add_recurrent_products,
     add_to_state_gradient,
     clear,
@@ -107,10 +108,10 @@ def _backward_tanh(
     for t in range(last - 1, first - 1, -1):
         low, high = starts[t], starts[t + 1]
         h = flat(gates[0], low, high)
-        above = flat(d_output, low, high)
-        later = flat(d_state[0], 0, high - low)
+        add_output_gradient(d_output, low, high, d_state[0])
+        d_h = flat(d_state[0], 0, high - low)
         for k in range(h.size):
-            h[k] = (above[k] + later[k]) * (one - h[k] * h[k])
+            h[k] = d_h[k] * (one - h[k] * h[k])
         _carry_back(low, high, mask, W_h, gates, d_state, d_operand)
 
 
@@ -124,11 +125,10 @@ def _backward_relu(
     for t in range(last - 1, first - 1, -1):
         low, high = starts[t], starts[t + 1]
         h = flat(gates[0], low, high)
-        above = flat(d_output, low, high)
-        later = flat(d_state[0], 0, high - low)
+        add_output_gradient(d_output, low, high, d_state[0])
+        d_h = flat(d_state[0], 0, high - low)
         for k in range(h.size):
-            d_h = above[k] + later[k]
-            h[k] = d_h if h[k] > zero else zero
+            h[k] = d_h[k] if h[k] > zero else zero
         _carry_back(low, high, mask, W_h, gates, d_state, d_operand)
 
 
@@ -142,10 +142,10 @@ def _backward_logistic(
     for t in range(last - 1, first - 1, -1):
         low, high = starts[t], starts[t + 1]
         h = flat(gates[0], low, high)
-        above = flat(d_output, low, high)
-        later = flat(d_state[0], 0, high - low)
+        add_output_gradient(d_output, low, high, d_state[0])
+        d_h = flat(d_state[0], 0, high - low)
         for k in range(h.size):
-            h[k] = (above[k] + later[k]) * (h[k] * (one - h[k]))
+            h[k] = d_h[k] * (h[k] * (one - h[k]))
         _carry_back(low, high, mask, W_h, gates, d_state, d_operand)
 
 
@@ -157,6 +157,7 @@ def _elman(forward, backward):
         backward=backward,
         reads_states=True,
         takes_panels=True,
+        adds_output_gradient=True,
     )
 
 
