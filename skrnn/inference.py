@@ -12,8 +12,8 @@ from skrnn.sequences import Sequences, all_finite
 from skrnn.threads import ALONE
 from skrnn.workspace import Workspace
 
-# Sequences in a piece. How the work is cut never depends on the number of threads. A network of
-# many weights takes long enough over half a piece to give every thread one of a small batch.
+# Sequences in a piece, and weights from which there are half as many. How the work is cut never
+# depends on the number of threads.
 PIECE = 32
 MANY_WEIGHTS = 32768
 FEW_WEIGHTS = 2048

@@ -21,6 +21,10 @@ from skrnn.solvers import gradient_parts
 from skrnn.threads import ALONE
 from skrnn.workspace import Workspaces
 
+# Sequences in a piece of a batch, and bytes of weights from which there are half as many: what is
+# kept of their steps stays in the cache, and every thread has a piece of a small batch.
+PIECE = 32
+MANY_BYTES = 80_000
 # Steps times weights of a batch below which handing pieces to other threads costs more than it
 # saves.
 WORTH_SHARING = 10_000_000
@@ -165,7 +169,6 @@ class Objective:
         self._workspaces = Workspaces()
         self._gradients = {}
         self._prepared = PreparedGradients(network, loss)
-        self._most_alone = inference.piece_size(network)
         self.read_from(sequences, target, weight, mean_weight)
 
     def __len__(self):
@@ -195,6 +198,8 @@ class Objective:
         """
         self.sequences, self.target, self.weight = sequences, target, weight
         self.mean_weight = weight.sum() / len(sequences) if mean_weight is None else mean_weight
+        n_bytes = self.network.layout.size * sequences.dtype.itemsize
+        self._piece_size = PIECE if n_bytes < MANY_BYTES else PIECE // 2
         # Pieces of batches by their size, and for how many threads there are calls.
         self._equal_pieces, self._n_ready = {}, {}
         most = self._count_prepared()
@@ -235,7 +240,7 @@ class Objective:
         """
         total_weight = self.mean_weight * indices.size
         most_prepared = self._prepared.begin(params, total_weight)
-        if indices.size <= min(most_prepared, self._most_alone):
+        if indices.size <= min(most_prepared, self._piece_size):
             return self._gradient_of_piece(params, indices, total_weight)
         pieces = self._pieces_made_ready(indices.size, most_prepared)
         if pieces is not None:
@@ -339,7 +344,7 @@ class Objective:
 
     def _pieces(self, indices, lengths):
         """Cut a batch into pieces that are run at a time."""
-        size, most_rows = inference.piece_size(self.network), inference.most_rows(self.network)
+        size, most_rows = self._piece_size, inference.most_rows(self.network)
         if lengths.size <= size and lengths.size * lengths.max() <= most_rows:
             return [longest_first(lengths)]
         pieces = inference.cut(longest_first(lengths), size)
