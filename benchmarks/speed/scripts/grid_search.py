@@ -37,8 +37,7 @@ def own_estimator(epochs):
     return RNNClassifier(UNITS, cell="lstm", batch_size=32, max_iter=epochs, random_state=0)
 
 
-def main(stack, jobs, backend, smoke):
-    epochs, n_sequences = (1, 32) if smoke else (20, 1024)
+def main(stack, jobs, backend, epochs, n_sequences):
     rates = [1e-4, 3e-4, 1e-3, 3e-3]
     if stack == "skorch":
         estimator, grid = skorch_estimator(epochs), {"lr": rates}
@@ -55,4 +54,4 @@ def main(stack, jobs, backend, smoke):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], bool(int(sys.argv[4])))
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], *map(int, sys.argv[4:]))
