@@ -104,9 +104,14 @@ class Buffers:
 
     def leave_out_d_output(self):
         """Have no gradient of outputs from here on but that of the final states."""
-        n_rows, n_units = self.output.shape
-        shape = (0 if self.may_lack_d_output else n_rows), n_units
-        self.d_output = np.zeros(shape, dtype=self.output.dtype)
+        if self.may_lack_d_output:
+            self.d_output = np.empty((0, self.output.shape[1]), dtype=self.output.dtype)
+        self.cleared = self.d_state, self.d_output
+
+    @cached_property
+    def cleared(self):
+        """What must be zero before a gradient is brought back, except for what is written there."""
+        return (self.d_state,)
 
 
 @dataclass

@@ -22,7 +22,7 @@ from skrnn.threads import ALONE
 from skrnn.workspace import Workspaces
 
 # Sequences in a piece of a batch, and bytes of weights from which there are half as many: what is
-# kept of their steps stays in the cache, and every thread has a piece of a small batch.
+# kept of their steps stays in the cache longer, and even a small batch has pieces for two threads.
 PIECE = 32
 MANY_BYTES = 80_000
 # Steps times weights of a batch below which handing pieces to other threads costs more than it

@@ -8,6 +8,8 @@ meant, and their sample weights, is said anew.
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 
 from skrnn._calls import CallList
@@ -115,7 +117,8 @@ class PreparedGradient:
             self._add_layer(i)
         self._calls = CallList(self._calls, is_shared)
         self._zeros = [gradient.vector, *run.initial]
-        self._zeros += [kept.buffers.d_state for layer in trace.layers for kept in layer]
+        for kept in chain.from_iterable(trace.layers):
+            self._zeros += [array for array in kept.buffers.cleared if array.size > 0]
 
     def _add(self, copies, calls):
         self._copies += copies

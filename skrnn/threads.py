@@ -15,6 +15,7 @@ from skrnn._subnormals import begin, end
 class Threads:
     """Threads for the length of a ``with`` block; none at all for one job.
 
+    They go to sleep at its end, unless one is still at work, for which an interrupted block waits.
     What they run takes subnormal numbers for zero.
 
     Parameters
@@ -26,16 +27,17 @@ class Threads:
     def __init__(self, n_jobs):
         self.count = max(1, effective_n_jobs(n_jobs))
         self._executor = None
+        self._is_working = False
 
     def __enter__(self):
         return self
 
-    def __exit__(self, kind, *exception):
+    def __exit__(self, *exception):
         executor, self._executor = self._executor, None
-        if executor is not None and kind is None:
-            _idle.append((self.count, executor))
-        elif executor is not None:
+        if self._is_working:
             executor.shutdown(cancel_futures=True)
+        elif executor is not None:
+            _idle.append((self.count, executor))
 
     def map(self, function, *iterables):
         """Return the results in order; an exception of any is raised once none runs any more.
@@ -61,6 +63,7 @@ class Threads:
                     raise
 
         n_helpers = min(self.count, len(calls)) - 1
+        self._is_working = n_helpers > 0
         helpers = [self._started().submit(take_calls) for _ in range(n_helpers)]
         before = begin()
         try:
@@ -69,7 +72,8 @@ class Threads:
             end(before)
             # One that has not begun by now would find nothing to do.
             begun = [helper for helper in helpers if not helper.cancel()]
-            wait(begun)
+            wait(begun)  # an interrupt may end it early
+            self._is_working = False
             calls.clear()  # which a thread that goes to sleep or wakes up may still hold
         for helper in begun:
             helper.result()
@@ -87,7 +91,8 @@ class Threads:
 # than a short call. Those that are dropped end by themselves.
 _idle = deque(maxlen=1)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_idle.clear)  # no thread lives on in a forked process
+    # No thread lives on in a forked process: calls would be left to the caller for ever.
+    os.register_at_fork(after_in_child=_idle.clear)
 
 
 def _take_idle(count):

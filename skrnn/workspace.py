@@ -43,11 +43,12 @@ class Arrays:
     def __init__(self):
         self._buffers = {}
         self._views = {}
+        self._n_outgrown = 0
 
     @property
     def n_bytes(self):
-        """Bytes of all arrays."""
-        return sum(buffer.nbytes for buffer in self._buffers.values())
+        """Bytes of all arrays, and of those that were too small in the end: some may use them."""
+        return self._n_outgrown + sum(buffer.nbytes for buffer in self._buffers.values())
 
     def take(self, key, shape, dtype):
         """Return an array with undefined content.
@@ -70,6 +71,7 @@ class Arrays:
         size = prod(shape)
         buffer = self._buffers.get(key)
         if buffer is None or buffer.size < size or buffer.dtype != dtype:
+            self._n_outgrown += 0 if buffer is None else buffer.nbytes
             buffer = self._buffers[key] = aligned_empty(size, dtype)
         return buffer[:size].reshape(shape)
 

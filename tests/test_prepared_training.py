@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from skrnn import RNNClassifier, RNNRegressor, _calls, objective, threads
-from skrnn.cells import resolve_cell
+from skrnn.cells import RNN_TANH, Cell, add_product, flat, jit, resolve_cell, rows
 from skrnn.estimators import keeping
 from skrnn.losses import regression_loss
 from skrnn.network import Network
@@ -224,6 +224,46 @@ def test_changed_parameters_count(change, without_keeping):
     assert train() != train_on([(X, Y), (X, Y), (X, Y), (X[::-1], Y)])._params.tobytes()
 
 
+def test_changed_shapes_of_a_loss_count(without_keeping):
+    def train(change):
+        model = RNNRegressor(4, loss="huber", huber_delta=1.0, random_state=0)
+        for _ in range(2):
+            model.partial_fit(X, X[:, 0]).set_params(**change)
+        return model.partial_fit(X, X[:, 0])._params.tobytes()
+
+    changed = train({"huber_delta": 0.1})
+    assert changed == without_keeping(lambda: train({"huber_delta": 0.1}))
+    assert changed != train({})
+
+
+@jit
+def _backward_in_place(
+    first, last, starts, mask, W_h, gates, inner, operands, states, d_output, d_state
+):
+    """That of the vanilla cell, but collecting gradients where those of the outputs were."""
+    one = gates.dtype.type(1)
+    for t in range(last - 1, first - 1, -1):
+        low, high = starts[t], starts[t + 1]
+        d_h, above = flat(d_state[0], 0, high - low), flat(d_output, low, high)
+        h = flat(gates[0], low, high)
+        for k in range(h.size):
+            above[k] += d_h[k]
+            h[k] = above[k] * (one - h[k] * h[k])
+            d_h[k] = 0
+        add_product(rows(gates[0], low, high), W_h[0], rows(d_state[0], 0, high - low))
+
+
+def test_a_cell_may_write_to_the_gradients_of_outputs(without):
+    cell = Cell("in_place", gates=("h",), forward=RNN_TANH.forward, backward=_backward_in_place)
+
+    def train(cell):
+        return RNNClassifier(4, cell, batch_size=24, max_iter=3, random_state=0).fit(X, Y)._params
+
+    expected = without(lambda: train(cell))
+    np.testing.assert_array_equal(train(cell), expected)
+    np.testing.assert_allclose(train("rnn"), expected, rtol=1e-6, atol=1e-9)
+
+
 def test_a_failure_leaves_nothing_behind(monkeypatch):
     def train(fails):
         model = train_on([(X, Y)])
@@ -245,6 +285,15 @@ def test_what_is_ready_is_neither_copied_nor_stored_nor_kept_by_fit():
         twin.partial_fit(X, Y)
         assert twin._kept_objective() is not model._kept_objective()
     assert "_kept_objective" not in vars(model.fit(X, Y))
+
+
+def test_buffers_that_were_outgrown_count(monkeypatch):
+    lengths = (1, 2, 3, 4, 5, 6)
+    model = train_on([(X[:, :n], Y) for n in lengths[-1:]])
+    largest = model._kept_objective()._workspaces.n_bytes
+    monkeypatch.setattr(objective, "MOST_KEPT", 100)
+    model = train_on([(X[:, :n], Y) for n in lengths])
+    assert model._kept_objective()._workspaces.n_bytes > 2 * largest
 
 
 @pytest.mark.parametrize(("limit", "value"), [("MOST_KEPT", 1), ("MOST_KEPT_BYTES", 10_000)])

@@ -66,26 +66,52 @@ def test_short_calls_do_not_wait_for_another_thread():
             leave.set()
 
 
-def test_threads_are_used_again_unless_something_failed():
-    def names(n_jobs):
-        together = threading.Barrier(n_jobs, timeout=30)
+def helpers_of(n_jobs):
+    """Return the threads that take part besides the caller."""
+    together = threading.Barrier(n_jobs, timeout=30)
 
-        def call(_):
-            together.wait()
-            return threading.current_thread()
+    def call(_):
+        together.wait()
+        return threading.current_thread()
 
-        with Threads(n_jobs) as threads:
-            return set(threads.map(call, range(n_jobs))) - {threading.current_thread()}
+    with Threads(n_jobs) as threads:
+        return set(threads.map(call, range(n_jobs))) - {threading.current_thread()}
 
-    first = names(2)
-    assert names(2) == first
-    (three,) = {frozenset(names(3))}
+
+def test_threads_are_used_again():
+    first = helpers_of(2)
+    assert helpers_of(2) == first
+    three = helpers_of(3)
     assert not first & three
     assert len(three) == 2
     with pytest.raises(ZeroDivisionError), Threads(3) as threads:
-        threads.map(lambda i: i, range(3))
-        1 / 0  # noqa: B018
-    assert not names(3) & three
+        threads.map(lambda i: 1 / i, range(3))
+    assert helpers_of(3) == three
+
+
+def test_an_interrupted_wait_ends_when_nothing_runs_any_more(monkeypatch):
+    """Even if somebody swallows the interrupt within the block, as training does."""
+    together, done = threading.Barrier(2, timeout=30), []
+    caller = threading.current_thread()
+
+    def call(_):
+        together.wait()
+        if threading.current_thread() is not caller:
+            time.sleep(0.1)
+            done.append(True)
+
+    def interrupted(helpers):
+        raise KeyboardInterrupt
+
+    before = helpers_of(2)
+    with Threads(2) as threads:
+        monkeypatch.setattr("skrnn.threads.wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            threads.map(call, range(2))
+        assert not done
+        monkeypatch.undo()
+    assert done
+    assert not helpers_of(2) & before
 
 
 def test_two_at_once_share_no_threads():

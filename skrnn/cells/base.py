@@ -41,8 +41,8 @@ previous state (:func:`read_state` does both).
 ``backward`` runs from step ``last - 1`` down to ``first``. It finds what ``forward`` left, and
 turns ``gates`` into the loss gradient of each gate before its activation, ``inner`` into that of
 the recurrent share. ``d_state`` holds on entry the gradient of the states after step ``last - 1``
-that comes from later steps, and on exit that of the states before step ``first``. Weight gradients
-are none of its business.
+that comes from later steps, or from what reads the final states, and on exit that of the states
+before step ``first``. Weight gradients are none of its business.
 
 A gate listed in ``own_operands`` has a recurrent product that reads something else than the
 previous state; ``operands[1]``, ``operands[2]``, ... belong to these gates in their order.
@@ -121,8 +121,8 @@ class Cell:
         weights that are cut into panels of a few columns, which only these can read.
     adds_output_gradient : bool, default=False
         Whether `backward` hands ``d_output`` to :func:`add_output_gradient` and does nothing else
-        with it. Where nothing but the last step of a sequence is read it may then have no rows,
-        which are zeros otherwise: ``d_state`` brings all there is.
+        with it. It is then handed an array without rows, instead of zeros, where nothing but the
+        last step of sequences of one length is read, whose gradient comes in ``d_state``.
 
     Raises
     ------
@@ -285,7 +285,7 @@ def add_output_gradient(d_output, low, high, d_h):
     low, high : int
         The rows of the step.
     d_h : ndarray of shape (n, H)
-        Gradient of the outputs as far as it comes from later steps.
+        Gradient of the outputs from all else.
     """
     if d_output.shape[0] == 0:
         return

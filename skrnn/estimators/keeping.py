@@ -1,7 +1,7 @@
 """Objectives that wait for the next `partial_fit`: those of the last few estimators, no more.
 
 Estimators only refer to theirs weakly, so thousands of models that learn now and then hold no more
-memory than a few.
+memory than a few; what waits may outlive its estimator until others have taken its place.
 """
 
 from __future__ import annotations
