@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from threading import Lock, get_ident
 
 import numpy as np
 
@@ -130,25 +131,26 @@ class Workspace:
 class _Loan:
     """A workspace for the length of a ``with`` block; a generator would take twice as long."""
 
-    def __init__(self, free):
-        self._free = free
+    def __init__(self, workspaces):
+        self._workspaces = workspaces
 
     def __enter__(self):
-        try:
-            self._workspace = self._free.pop()
-        except IndexError:
-            self._workspace = Workspace()
+        self._workspace = self._workspaces.take()
         return self._workspace
 
     def __exit__(self, *exception):
-        self._free.append(self._workspace)
+        self._workspaces.put_back(self._workspace)
 
 
 class Workspaces:
-    """Workspaces that threads borrow; there are as many as were ever borrowed at once."""
+    """Workspaces that threads borrow; there are as many as were ever borrowed at once.
+
+    A thread is lent what it had before, if that is free: it is in the caches of its processor.
+    """
 
     def __init__(self):
         self._free = []
+        self._lock = Lock()
 
     def __len__(self):
         return len(self._free)
@@ -156,8 +158,23 @@ class Workspaces:
     @property
     def n_bytes(self):
         """Bytes of all buffers, while none is lent."""
-        return sum(workspace.n_bytes for workspace in self._free)
+        return sum(workspace.n_bytes for _, workspace in self._free)
 
     def borrow(self):
         """Lend a workspace for the length of a ``with`` block."""
-        return _Loan(self._free)
+        return _Loan(self)
+
+    def take(self):
+        """Return a workspace that is nobody else's until it is put back."""
+        thread = get_ident()
+        with self._lock:
+            for i, (last, workspace) in enumerate(self._free):
+                if last == thread:
+                    del self._free[i]
+                    return workspace
+            return self._free.pop()[1] if self._free else Workspace()
+
+    def put_back(self, workspace):
+        """Take a workspace back from the calling thread."""
+        with self._lock:
+            self._free.append((get_ident(), workspace))
