@@ -99,7 +99,8 @@ class Tower:
         Parameters
         ----------
         spread : callable
-            ``spread(stretch, kept)`` writes the loss gradient of the outputs of the top layer.
+            ``spread(stretch, kept)`` writes the loss gradient of the outputs of the top layer, or
+            leaves it out.
         pass_down : callable or None, default=None
             ``pass_down(stretch, d_x)`` is told that of what the bottom layer read.
         """
@@ -240,6 +241,10 @@ class OneWay:
         def spread(stretch, kept):
             nonlocal part
             part = self._trace_of(stretch, kept, trace)
+            if not self.network.head.reads(stretch):
+                kept.buffers.leave_out_d_output()
+                kept.buffers.d_output[...] = 0  # which has no rows, if the cell can do without
+                return
             own = d_raw[stretch.rows] if self.network.head.each_step else d_raw
             self.network.head.backward(self.weights.head, part, own, self.workspace)
             if self.network.head.each_step or stretch is self.tower.stretches[-1]:

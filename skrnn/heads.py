@@ -250,6 +250,12 @@ class SequenceHead:
 
     # ------------------------------------------------------------- backward
 
+    def reads(self, stretch):
+        """Tell whether any output of some steps is read and has a gradient of its own."""
+        if not POOLINGS[self.pooling].is_final:
+            return True
+        return stretch.whole.lengths[stretch.n_sequences - 1] <= stretch.first + stretch.n_steps
+
     def value_and_gradient(self, loss, weights, trace, target, weight, d_raw):
         """Return the weighted loss of a batch, and write its gradient to `d_raw`.
 
@@ -373,6 +379,10 @@ class StepHead(SequenceHead):
     def rows(self, batch, indices):
         """Return which of all steps the rows of a batch are."""
         return batch.source_rows
+
+    def reads(self, stretch):
+        """Tell that all outputs are read."""
+        return True
 
     def read(self, kept, batch, workspace):
         """Return the states at every step."""
