@@ -177,12 +177,14 @@ class CallList:
 
     Attributes
     ----------
+    calls : list of (callable, tuple)
+        The calls, each by itself.
     parts : list of (callable, tuple)
         What is called in a run: the calls, or tables of them.
     """
 
     def __init__(self, calls, is_shared=False):
-        self._calls = self.parts = list(calls)
+        self.calls = self.parts = list(calls)
         self._runs_left = RUNS_BEFORE
         if is_shared:
             self._make_tables()
@@ -200,8 +202,8 @@ class CallList:
 
     def exchange_first(self, call):
         """Put another call in the place of the first; None lets go of its arguments until then."""
-        self._calls[0] = call
-        if self.parts is self._calls:
+        self.calls[0] = call
+        if self.parts is self.calls:
             return
         table = getattr(self.parts[0][0], "__self__", None)
         bound = None if call is None else _bind(*call)
@@ -210,10 +212,10 @@ class CallList:
         elif bound is not None and isinstance(table, _Table):
             table.put(0, call, bound)
         else:  # its kernel may not have been compiled yet
-            self.parts, self._runs_left = self._calls, 1
+            self.parts, self._runs_left = self.calls, 1
 
     def _make_tables(self):
-        self.parts = _in_tables(self._calls)
+        self.parts = _in_tables(self.calls)
 
 
 def _in_tables(calls):
