@@ -132,33 +132,28 @@ def _bind(function, arguments):
 
 
 class _Table:
-    """Neighbouring calls of a list that need no Python between them."""
+    """Neighbouring calls of a list that need no Python between them, from its call `first` on."""
 
-    def __init__(self, calls, bound):
-        self._calls = calls
-        self._compiled = [None] * len(calls)
-        self._rows = np.zeros((len(calls), _ROW), dtype=_WORD)
+    def __init__(self, calls, first, bound):
+        self._calls, self._first = calls, first
+        self._compiled = [None] * len(bound)
+        self._rows = np.zeros((len(bound), _ROW), dtype=_WORD)
         for i, row in enumerate(self._rows):
             place = row.ctypes.data
             row[1:3] = place + _RESULT * _WORD.itemsize, place + _ERROR * _WORD.itemsize
-            self.put(i, calls[i], bound[i])
+            self.put(i, bound[i])
 
-    def put(self, i, call, bound):
-        """Write a call to a row."""
+    def put(self, i, bound):
+        """Write what was bound for a call to its row."""
         self._compiled[i], self._rows[i, 0], words = bound
         self._rows[i, 3 : 3 + len(words)] = words
-        self._calls[i] = call
-
-    def let_go_of_first(self):
-        """Hold on to no argument of the first call, which must be put anew before the next run."""
-        self._calls[0] = None
 
     def run(self):
         done = _run_rows(self._rows)
-        if done < len(self._calls):
-            # From the first on that failed, from Python, which raises what it raises.
-            for function, arguments in self._calls[done:]:
-                function(*arguments)
+        # From the first on that failed, from Python, which raises what it raises.
+        for i in range(done, len(self._rows)):
+            function, arguments = self._calls[self._first + i]
+            function(*arguments)
 
 
 class CallList:
@@ -206,11 +201,12 @@ class CallList:
         if self.parts is self.calls:
             return
         table = getattr(self.parts[0][0], "__self__", None)
-        bound = None if call is None else _bind(*call)
-        if call is None and isinstance(table, _Table):
-            table.let_go_of_first()
-        elif bound is not None and isinstance(table, _Table):
-            table.put(0, call, bound)
+        is_table = isinstance(table, _Table)
+        if is_table and call is None:
+            return  # of arguments, a table holds no more than addresses
+        bound = _bind(*call) if is_table else None
+        if bound is not None:
+            table.put(0, bound)
         else:  # its kernel may not have been compiled yet
             self.parts, self._runs_left = self.calls, 1
 
@@ -220,11 +216,12 @@ class CallList:
 
 def _in_tables(calls):
     """Return the calls with those that need no Python put together in tables."""
-    parts = []
+    parts, first = [], 0
     pairs = [(call, _bind(*call)) for call in calls]
     for must_stay, group in groupby(pairs, lambda pair: pair[1] is None):
         neighbours, bound = map(list, zip(*group, strict=True))
-        parts += neighbours if must_stay else [(_Table(neighbours, bound).run, ())]
+        parts += neighbours if must_stay else [(_Table(calls, first, bound).run, ())]
+        first += len(neighbours)
     return parts
 
 

@@ -339,7 +339,10 @@ class SequenceHead:
         return [(np.copyto, (turned, weights[0].T))], calls
 
     def _pooled_gradient(self, d, kept, workspace):
-        """Return where the gradient of what is pooled will be, for one direction of a batch."""
+        """Return where the gradient of what is pooled will be, for one direction of a batch.
+
+        That of final states is among those of the states, and there is none of outputs then.
+        """
         d_state = kept.buffers.d_state[0]
         if not POOLINGS[self.pooling].is_final:
             return workspace.take(("d_pooled", d), d_state.shape, d_state.dtype)

@@ -6,8 +6,8 @@ objects of this class; the backward one is handed its input in reverse.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from skrnn._gemm import add_products, add_transposed_product, affine_products, i
 from skrnn._jit import jit
 from skrnn._sums import add_column_sums
 from skrnn._views import flat
+from skrnn.buffers import Buffers, Kept
 from skrnn.cells import clear
 from skrnn.params import chrono_bias, glorot_uniform, orthogonal
 
@@ -72,60 +73,6 @@ class LayerWeights:
             [gate not in layer.cell.inner_gates for gate in layer.cell.gates], dtype=vector.dtype
         )
         self.no_mask = np.empty((0, layer.n_units), dtype=vector.dtype)
-
-
-@dataclass
-class Buffers:
-    """Where one direction of one layer works on a batch; `output` is a view of `states`."""
-
-    gates: np.ndarray
-    inner: np.ndarray
-    operands: np.ndarray
-    states: np.ndarray
-    d_state: np.ndarray
-    output: np.ndarray
-    make_d_output: object
-    may_lack_d_output: bool
-
-    @property
-    def forward(self):
-        """What a cell reads and writes on the way forward, in the order of its arguments."""
-        return self.gates, self.inner, self.operands, self.states
-
-    @property
-    def backward(self):
-        """The same on the way back."""
-        return *self.forward, self.d_output, self.d_state
-
-    @cached_property
-    def d_output(self):
-        """Loss gradient of the outputs: made when it is needed, unless somebody set it."""
-        return self.make_d_output()
-
-    def leave_out_d_output(self):
-        """Have no gradient of outputs from here on but that of the final states."""
-        if self.may_lack_d_output:
-            self.d_output = np.empty((0, self.output.shape[1]), dtype=self.output.dtype)
-        self.cleared = self.d_state, self.d_output
-
-    @cached_property
-    def cleared(self):
-        """What must be zero before a gradient is brought back, except for what is written there."""
-        return (self.d_state,)
-
-
-@dataclass
-class Kept:
-    """What the forward pass of one direction leaves for its backward pass."""
-
-    x: np.ndarray
-    mask: np.ndarray
-    buffers: Buffers
-
-    @property
-    def output(self):
-        """Outputs of all steps, in this direction's own order of time."""
-        return self.buffers.output
 
 
 class Layer:

@@ -182,11 +182,10 @@ class Objective:
     @property
     def is_worth_keeping(self):
         """Whether calls were made ready that other data may use, and what they need is small."""
-        n_made, itemsize = self._prepared.n_made, self._prepared.itemsize
         # The weights, and a gradient for each workspace and each piece that is waiting.
         n_vectors = 1 + len(self._workspaces) + len(self._gradients)
-        n_bytes = self._workspaces.n_bytes + n_vectors * self.network.layout.size * itemsize
-        return 0 < n_made <= MOST_KEPT and n_bytes <= MOST_KEPT_BYTES
+        n_bytes = self._workspaces.n_bytes + n_vectors * self._n_weight_bytes
+        return 0 < self._prepared.n_made <= MOST_KEPT and n_bytes <= MOST_KEPT_BYTES
 
     def read_from(self, sequences, target, weight, mean_weight=None):
         """Go on with other data of the same type.
@@ -198,8 +197,8 @@ class Objective:
         """
         self.sequences, self.target, self.weight = sequences, target, weight
         self.mean_weight = weight.sum() / len(sequences) if mean_weight is None else mean_weight
-        n_bytes = self.network.layout.size * sequences.dtype.itemsize
-        self._piece_size = PIECE if n_bytes < MANY_BYTES else PIECE // 2
+        self._n_weight_bytes = self.network.layout.size * sequences.dtype.itemsize
+        self._piece_size = PIECE if self._n_weight_bytes < MANY_BYTES else PIECE // 2
         # Pieces of batches by their size, and for how many threads there are calls.
         self._equal_pieces, self._n_ready = {}, {}
         most = self._count_prepared()

@@ -3,7 +3,7 @@
 Between two batches of a small network, what surrounds the kernels takes as long as they do. Where
 all sequences are equally long and nothing is dropped, each batch makes the same calls with the same
 buffers, which are those of :mod:`skrnn.network`: the bits are the same. Only which sequences are
-meant, and their sample weights, is said anew.
+meant, and their sample weights, is said anew; other data may take the place of all sequences.
 """
 
 from __future__ import annotations
@@ -216,11 +216,6 @@ class PreparedGradients:
     def n_made(self):
         """How many are there."""
         return len(self._made)
-
-    @property
-    def itemsize(self):
-        """Bytes of a weight."""
-        return 0 if self._params is None else self._params.itemsize
 
     def own(self, params):
         """Return the vector of weights in use, with these numbers; the first to come is that."""

@@ -34,9 +34,11 @@ class Threads:
 
     def __exit__(self, *exception):
         executor, self._executor = self._executor, None
+        if executor is None:
+            return
         if self._is_working:
             executor.shutdown(cancel_futures=True)
-        elif executor is not None:
+        else:
             _idle.append((self.count, executor))
 
     def map(self, function, *iterables):
@@ -91,7 +93,7 @@ class Threads:
 # than a short call. Those that are dropped end by themselves.
 _idle = deque(maxlen=1)
 if hasattr(os, "register_at_fork"):
-    # No thread lives on in a forked process: calls would be left to the caller for ever.
+    # No thread lives on in a forked process: all calls would be left to the caller.
     os.register_at_fork(after_in_child=_idle.clear)
 
 

@@ -16,7 +16,7 @@ LAYERS = (
     {"_panels"},
     {"_former_products", "_math", "_views", "_subnormals"},
     {"_gemm"},
-    {"_sums", "cells", "sequences", "threads", "workspace", "_drawing"},
+    {"_sums", "buffers", "cells", "sequences", "threads", "workspace", "_drawing"},
     {"layouts", "params", "losses", "solvers", "sampling", "crf", "plotting", "masks", "trace"},
     {"lazy"},
     {"validation", "batching", "pooling", "bptt", "_attention", "output_layouts", "targets"},

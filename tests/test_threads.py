@@ -114,6 +114,16 @@ def test_an_interrupted_wait_ends_when_nothing_runs_any_more(monkeypatch):
     assert not helpers_of(2) & before
 
 
+def test_threads_that_cannot_be_made_are_named(monkeypatch):
+    def refuse(*args, **keywords):
+        raise OSError("no more threads")
+
+    monkeypatch.setattr("skrnn.threads.ThreadPoolExecutor", refuse)
+    monkeypatch.setattr("skrnn.threads._take_idle", lambda count: None)
+    with pytest.raises(OSError, match="no more threads"), Threads(2) as threads:
+        threads.map(str, range(2))
+
+
 def test_two_at_once_share_no_threads():
     with Threads(2) as outer, Threads(2) as inner:
         outer.map(lambda _: time.sleep(0.01), range(2))
