@@ -185,7 +185,7 @@ class Objective:
         # The weights, and a gradient for each workspace and each piece that is waiting.
         n_vectors = 1 + len(self._workspaces) + len(self._gradients)
         n_bytes = self._workspaces.n_bytes + n_vectors * self._n_weight_bytes
-        return 0 < self._prepared.n_made <= MOST_KEPT and n_bytes <= MOST_KEPT_BYTES
+        return 0 < len(self._prepared) <= MOST_KEPT and n_bytes <= MOST_KEPT_BYTES
 
     def read_from(self, sequences, target, weight, mean_weight=None):
         """Go on with other data of the same type.
@@ -199,8 +199,7 @@ class Objective:
         self.mean_weight = weight.sum() / len(sequences) if mean_weight is None else mean_weight
         self._n_weight_bytes = self.network.layout.size * sequences.dtype.itemsize
         self._piece_size = PIECE if self._n_weight_bytes < MANY_BYTES else PIECE // 2
-        # Pieces of batches by their size, and for how many threads there are calls.
-        self._equal_pieces, self._n_ready = {}, {}
+        self._equal_pieces = {}  # by the size of a batch
         most = self._count_prepared()
         self._prepared.read_from(BatchSource(sequences, target, weight) if most else None, most)
 
@@ -369,7 +368,7 @@ class Objective:
         Made by each thread for itself, at the same time, they would wait for the interpreter, and
         what a new thread allocates is fresh memory.
         """
-        sizes = [size for size in sizes if self._n_ready.get(size, 0) < n_threads]
+        sizes = [size for size in sizes if self._prepared.count(size) < n_threads]
         if not sizes:
             return
         with ExitStack() as stack:
@@ -377,7 +376,6 @@ class Objective:
             for workspace in borrowed:
                 for n_sequences in sizes:
                     self._prepared.make(n_sequences, workspace, is_shared=True)
-        self._n_ready |= dict.fromkeys(sizes, n_threads)
 
     def _gradient_of_piece(self, params, indices, total_weight):
         """Return loss and gradient of a batch that is run at once in this thread."""

@@ -212,10 +212,13 @@ class PreparedGradients:
         for (_, kind, _), prepared in self._made.items():
             prepared.read_from(source if source is not None and source.kind == kind else None)
 
-    @property
-    def n_made(self):
-        """How many are there."""
+    def __len__(self):
         return len(self._made)
+
+    def count(self, n_sequences):
+        """Return in how many workspaces so many of the present sequences are made ready for."""
+        wanted = n_sequences, self._source.kind
+        return sum(key[:2] == wanted for key in self._made)
 
     def own(self, params):
         """Return the vector of weights in use, with these numbers; the first to come is that."""
