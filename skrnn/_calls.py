@@ -17,6 +17,7 @@ from numba.core import types
 from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 
+from skrnn._copies import as_kernel, compile_copies
 from skrnn._jit import jit
 
 # Words that a kernel may take. All get as many: who takes fewer does not look at the others.
@@ -113,10 +114,12 @@ def _address_of(array):
 
 
 def _bind(function, arguments):
-    """Return a compiled kernel, its address and its arguments as words.
+    """Return what must live as long as a kernel is called, its address and arguments as words.
 
     None stands for all three if it must be called from Python.
     """
+    call = function, arguments
+    function, arguments = as_kernel(*call)
     if not isinstance(function, Dispatcher):
         return None
     key = function, *[_look_of(argument) for argument in arguments]
@@ -128,7 +131,10 @@ def _bind(function, arguments):
     if _found[key] is None:
         return None
     words = [word for argument in arguments for word in _words_of(argument)]
-    return (*_found[key], words)
+    compiled, address = _found[key]
+    # Of what the call itself was given no more than addresses are held.
+    own = arguments if arguments is not call[1] else None
+    return (compiled, own), address, words
 
 
 class _Table:
@@ -136,24 +142,35 @@ class _Table:
 
     def __init__(self, calls, first, bound):
         self._calls, self._first = calls, first
-        self._compiled = [None] * len(bound)
-        self._rows = np.zeros((len(bound), _ROW), dtype=_WORD)
-        for i, row in enumerate(self._rows):
+        self._owners = [None] * len(bound)
+        self.rows = np.zeros((len(bound), _ROW), dtype=_WORD)
+        for i, row in enumerate(self.rows):
             place = row.ctypes.data
             row[1:3] = place + _RESULT * _WORD.itemsize, place + _ERROR * _WORD.itemsize
-            self.put(i, bound[i])
+            self.put(first + i, bound[i])
+
+    def has(self, i):
+        """Tell whether call i of the list is in this table."""
+        return self._first <= i < self._first + len(self.rows)
 
     def put(self, i, bound):
-        """Write what was bound for a call to its row."""
-        self._compiled[i], self._rows[i, 0], words = bound
-        self._rows[i, 3 : 3 + len(words)] = words
+        """Write what was bound for call i of the list to its row."""
+        row = i - self._first
+        self._owners[row], self.rows[row, 0], words = bound
+        self.rows[row, 3 : 3 + len(words)] = words
 
     def run(self):
-        done = _run_rows(self._rows)
+        done = _run_rows(self.rows)
         # From the first on that failed, from Python, which raises what it raises.
-        for i in range(done, len(self._rows)):
+        for i in range(done, len(self.rows)):
             function, arguments = self._calls[self._first + i]
             function(*arguments)
+
+
+def _table_of(part):
+    """Return the table that a part of a list runs; None if it is a call of its own."""
+    table = getattr(part[0], "__self__", None)
+    return table if isinstance(table, _Table) else None
 
 
 class CallList:
@@ -195,18 +212,23 @@ class CallList:
             if not self._runs_left:
                 self._make_tables()
 
-    def exchange_first(self, call):
-        """Put another call in the place of the first; None lets go of its arguments until then."""
-        self.calls[0] = call
+    @property
+    def rows(self):
+        """All calls as the rows of one table, or None as long as some need Python."""
+        table = _table_of(self.parts[0]) if len(self.parts) == 1 else None
+        return None if table is None else table.rows
+
+    def exchange(self, i, call):
+        """Put another call in the place of call i; None lets go of its arguments until then."""
+        self.calls[i] = call
         if self.parts is self.calls:
             return
-        table = getattr(self.parts[0][0], "__self__", None)
-        is_table = isinstance(table, _Table)
-        if is_table and call is None:
+        table = next((t for t in map(_table_of, self.parts) if t is not None and t.has(i)), None)
+        if table is not None and call is None:
             return  # of arguments, a table holds no more than addresses
-        bound = _bind(*call) if is_table else None
+        bound = None if table is None else _bind(*call)
         if bound is not None:
-            table.put(0, bound)
+            table.put(i, bound)
         else:  # its kernel may not have been compiled yet
             self.parts, self._runs_left = self.calls, 1
 
@@ -227,6 +249,7 @@ def _in_tables(calls):
 
 def compile_tables():
     """Compile what goes through tables, which happens late otherwise."""
+    compile_copies()
     _run_rows(np.zeros((0, _ROW), dtype=_WORD))
 
 

@@ -273,7 +273,7 @@ def _add_transposed_product(A, B, C):
         )
 
 
-def in_panels(matrices, take):
+def panel_copies(matrices, take):
     """Return matrices as the product reads them soonest: as they are or cut into panels.
 
     A panel holds two vectors of columns, row after row, so that a tile reads memory in one line.
@@ -291,28 +291,31 @@ def in_panels(matrices, take):
     factors : ndarray of shape (n_matrices, n_rows, n_columns) or (n_matrices, n, width)
         Each is a right-hand factor of :data:`add_product` and :data:`affine_product`, all together
         are one of :data:`add_products` and :data:`affine_products`.
+    copies : list of (ndarray, ndarray)
+        What must be copied for them, each time the matrices have changed: target and source.
     """
     n_matrices, n_rows, n_columns = matrices.shape
     row_size, width = n_columns * matrices.itemsize, 2 * VECTOR_BYTES // matrices.itemsize
     pays = row_size % CACHE_LINE > 0 or row_size % CROWDED == 0
     if JIT_DISABLED or n_columns <= width or not pays:
         if matrices.flags.c_contiguous:
-            return matrices
+            return matrices, []
         factors = take(matrices.shape)
-        factors[...] = matrices
-        return factors
+        return factors, [(factors, matrices)]
     firsts = first_columns(n_columns, width)
     factors = take((n_matrices, len(firsts) * n_rows, width))
-    for i, first in enumerate(firsts):
-        factors[:, i * n_rows : (i + 1) * n_rows] = matrices[:, :, first : first + width]
-    return factors
+    copies = [
+        (factors[:, i * n_rows : (i + 1) * n_rows], matrices[:, :, first : first + width])
+        for i, first in enumerate(firsts)
+    ]
+    return factors, copies
 
 
 # Intrinsics exist only in compiled code; without the compiler NumPy multiplies.
 add_product = _plain_products.add_product if JIT_DISABLED else _add_products
 """``C += A @ B`` for two-dimensional arrays of one float type whose rows are contiguous.
 
-B may also be what :func:`in_panels` returned for it."""
+B may also be what :func:`panel_copies` returned for it."""
 
 affine_product = _plain_products.affine_product if JIT_DISABLED else _affine_products
 """``C = row + A @ B``, with `row` added to every row; otherwise as :data:`add_product`."""
@@ -341,5 +344,5 @@ __all__ = [
     "add_transposed_product",
     "affine_product",
     "affine_products",
-    "in_panels",
+    "panel_copies",
 ]

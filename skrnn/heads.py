@@ -317,8 +317,10 @@ class SequenceHead:
 
         Returns
         -------
-        copies, calls : list of (callable, tuple)
-            Functions with their arguments: what copies weights, and the rest.
+        copies : list of (ndarray, ndarray)
+            What must be copied each time the weights have changed, target and source.
+        calls : list of (callable, tuple)
+            Functions with their arguments.
         """
         turned = workspace.take("W_hy", weights[0].shape[::-1], d_raw.dtype)
         pooling, layer, first = POOLINGS[self.pooling], trace.layers[-1], 0
@@ -336,7 +338,7 @@ class SequenceHead:
                 calls.append((pooling.spread, (*where, part, kept.buffers.d_output)))
             first = last
         calls.append((_add_head_gradient, (trace.features, d_raw, *gradient)))
-        return [(np.copyto, (turned, weights[0].T))], calls
+        return [(turned, weights[0].T)], calls
 
     def _pooled_gradient(self, d, kept, workspace):
         """Return where the gradient of what is pooled will be, for one direction of a batch.

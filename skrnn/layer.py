@@ -12,7 +12,8 @@ from functools import partial
 import numpy as np
 
 from skrnn import bptt
-from skrnn._gemm import add_products, add_transposed_product, affine_products, in_panels
+from skrnn._copies import copy_all
+from skrnn._gemm import add_products, add_transposed_product, affine_products, panel_copies
 from skrnn._jit import jit
 from skrnn._sums import add_column_sums
 from skrnn._views import flat
@@ -114,7 +115,7 @@ class Layer:
             if gate in self.cell.memory_gates:
                 b_x[g] += chrono_bias(self.n_units, n_steps, rng)
 
-    def transposed(self, weights, workspace, which="W_h"):
+    def transposed_copies(self, weights, workspace, which="W_h"):
         """Return the matrices that the way back multiplies by: each gate's transposed, as it is.
 
         Parameters
@@ -130,7 +131,9 @@ class Layer:
         -------
         turned : ndarray of shape (G, ...)
             The matrices, of shape (H, H) or (H, n_inputs), as factors of products (see
-            :func:`skrnn._gemm.in_panels`).
+            :func:`skrnn._gemm.panel_copies`).
+        copies : list of (ndarray, ndarray)
+            What must be copied for them, target and source, each time the weights have changed.
         """
         matrices = getattr(weights, which)
 
@@ -139,12 +142,17 @@ class Layer:
 
         turned = matrices.transpose(0, 2, 1)
         if which == "W_x" or self.cell.takes_panels:
-            return in_panels(turned, take)
+            return panel_copies(turned, take)
         copy = take(turned.shape)
-        copy[...] = turned
-        return copy
+        return copy, [(copy, turned)]
 
-    def factors(self, weights, shape, workspace):
+    def transposed(self, weights, workspace, which="W_h"):
+        """Return the matrices of :meth:`transposed_copies`, copied."""
+        turned, copies = self.transposed_copies(weights, workspace, which)
+        copy_all(copies)
+        return turned
+
+    def factor_copies(self, weights, shape, workspace):
         """Return the matrices that the way forward multiplies by, as they are read soonest.
 
         Parameters
@@ -158,20 +166,29 @@ class Layer:
 
         Returns
         -------
-        W_x, W_h : ndarray of shape (G, ...)
-            Right-hand factors of products, those of the weights themselves where copies would not
-            pay.
+        factors : tuple of ndarray of shape (G, ...)
+            Right-hand factors of products for inputs and states, those of the weights themselves
+            where copies would not pay.
+        copies : list of (ndarray, ndarray)
+            What must be copied for them, target and source, each time the weights have changed.
         """
         if shape.n_rows < WORTH_PANELS:
-            return weights.W_x, weights.W_h
+            return (weights.W_x, weights.W_h), []
 
         def panels(which):
             matrices = getattr(weights, which)
             key = (self.name, "panels", which)
-            return in_panels(matrices, lambda size: workspace.take(key, size, matrices.dtype))
+            return panel_copies(matrices, lambda size: workspace.take(key, size, matrices.dtype))
 
-        W_h = panels("W_h") if self.cell.takes_panels else weights.W_h
-        return panels("W_x"), W_h
+        W_h, copies = panels("W_h") if self.cell.takes_panels else (weights.W_h, [])
+        W_x, more = panels("W_x")
+        return (W_x, W_h), [*copies, *more]
+
+    def factors(self, weights, shape, workspace):
+        """Return the matrices of :meth:`factor_copies`, copied."""
+        factors, copies = self.factor_copies(weights, shape, workspace)
+        copy_all(copies)
+        return factors
 
     def _buffers(self, shape, workspace, dtype, mask):
         n, n_rows, H = shape.n_sequences, shape.n_rows, self.n_units
@@ -248,7 +265,7 @@ class Layer:
         weights : LayerWeights
             The weights.
         factors : tuple of ndarray
-            What :meth:`factors` returned for them.
+            Those of :meth:`factor_copies`.
         x : ndarray of shape (R, n_inputs)
             Where what arrives at each step will be.
         shape : Shape
@@ -289,13 +306,13 @@ class Layer:
 
         Returns
         -------
-        copies, calls : list of (callable, tuple)
-            Functions with their arguments: what copies weights, and the rest, before which somebody
-            writes ``kept.buffers.d_state``.
+        copies : list of (ndarray, ndarray)
+            What must be copied each time the weights have changed, target and source.
+        calls : list of (callable, tuple)
+            Functions with their arguments, before which somebody writes ``kept.buffers.d_state``.
         """
         buffers = kept.buffers
-        turned = self.transposed(weights, workspace)
-        copies = [(self.transposed, (weights, workspace))]
+        turned, copies = self.transposed_copies(weights, workspace)
         back = (0, shape.n_steps, shape.starts, kept.mask, turned, *buffers.backward)
         gates = [
             (_add_gate_gradient, self._gate_arguments(kept, gate, gradient))
@@ -318,9 +335,8 @@ class Layer:
         copies, calls
             As those of `prepare_back`.
         """
-        turned = self.transposed(weights, workspace, "W_x")
+        turned, copies = self.transposed_copies(weights, workspace, "W_x")
         d_x = workspace.take((self.name, "d_x"), kept.x.shape, kept.x.dtype)
-        copies = [(self.transposed, (weights, workspace, "W_x"))]
         return d_x, copies, [(_input_gradient, (kept.buffers.gates, turned, d_x))]
 
     def project(self, weights, x):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from skrnn._calls import CallList
+from skrnn._copies import copy_all
 from skrnn._subnormals import begin, end
 from skrnn.batching import EqualBatch
 from skrnn.masks import NO_DROPOUT
@@ -52,12 +53,15 @@ class PreparedRun:
         Its layout, and the first row of each step.
     trace : Trace
         What the last run left; overwritten by the next.
+    copies_of_weights : list of (ndarray, ndarray)
+        Targets and sources of what must be copied each time the weights have changed.
     """
 
     def __init__(self, network, weights, n_sequences, n_steps, workspace=None):
         self.batch = EqualBatch(n_sequences, n_steps)
         self.shape, self.starts = self.batch.shape, self.batch.starts
-        self.initial, self.final, self._listed, self._copies, layers = [], [], [], [], []
+        self.initial, self.final, self._listed, self.copies_of_weights = [], [], [], []
+        layers = []
         self._head, self._weights = network.head, weights.head
         self._workspace = workspace = Workspace() if workspace is None else workspace
         steps = workspace.take("x", (self.shape.n_rows, network.n_channels), weights.head[0].dtype)
@@ -102,10 +106,9 @@ class PreparedRun:
         return joined
 
     def _add_layer(self, layer, weights, x):
-        copying = weights, self.shape, self._workspace
-        factors = layer.factors(*copying)
-        if factors[0] is not weights.W_x or factors[1] is not weights.W_h:
-            self._copies.append((layer.factors, copying))
+        factors, copies = layer.factor_copies(weights, self.shape, self._workspace)
+        copy_all(copies)
+        self.copies_of_weights += copies
         kept, calls = layer.prepare(weights, factors, x, self.shape, self._workspace)
         self._listed += calls
         states, n = kept.buffers.states, self.shape.n_sequences
@@ -115,8 +118,7 @@ class PreparedRun:
 
     def read_weights(self):
         """Copy the weights as they are now where :meth:`advance` reads copies."""
-        for function, args in self._copies:
-            function(*args)
+        copy_all(self.copies_of_weights)
 
     def load(self, X):
         """Take the steps that :meth:`advance` is to run.
@@ -195,11 +197,6 @@ class PreparedRun:
         trace.features, trace.raw, trace.reached, calls = prepared
         trace.pooled = trace.features
         return [*self._listed, *calls]
-
-    @property
-    def copies_of_weights(self):
-        """The calls that copy the weights as they are now where layers read copies."""
-        return list(self._copies)
 
     def reading(self, what):
         """Return something that the head makes of the last run; overwritten by the next.

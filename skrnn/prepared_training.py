@@ -13,6 +13,7 @@ from itertools import chain
 import numpy as np
 
 from skrnn._calls import CallList
+from skrnn._copies import fill_with_zeros, take_rows
 from skrnn.batching import add_rows
 from skrnn.gradients import empty_gradient
 from skrnn.network import NetworkWeights
@@ -44,31 +45,46 @@ class BatchSource:
         self._first_rows = sequences.offsets[:-1]
         self.n_steps = int(sequences.offsets[1])
         self.kind = self.n_steps, target.dtype.str, target.shape[1:]
-        self._total = self._scaled = None
+        self._total, self._scaled = None, np.empty(weight.shape, sequences.dtype)
 
-    def divide_weights(self, total, dtype):
+    def divide_weights(self, total):
         """Have weights of the sequences from here on in shares of a total."""
         if self._total != total:
-            self._total, self._scaled = total, (self._weight / total).astype(dtype)
+            self._total = total
+            self._scaled[...] = self._weight / total
 
-    def make_places(self, n_sequences, dtype):
+    def make_places(self, n_sequences):
         """Return where the first rows, the targets and the weights of a batch will be."""
-        return (
-            np.empty(n_sequences, dtype=np.int64),
-            np.empty((n_sequences, *self._target.shape[1:]), dtype=self._target.dtype),
-            np.empty(n_sequences, dtype=dtype),
-        )
+        return tuple(np.empty((n_sequences, *a.shape[1:]), a.dtype) for a in self._read)
 
-    def prepare_pack(self, places, starts, steps):
-        """Return the call that writes the steps of a batch whose first rows are in their place."""
-        return self._sequences.prepare_pack(places[0], starts, steps)
+    @property
+    def _read(self):
+        return self._first_rows, self._target, self._scaled
 
-    def read(self, positions, places):
-        """Write all but the steps of a batch to its places."""
-        everything = self._first_rows, self._target, self._scaled
-        for source, place in zip(everything, places, strict=True):
-            # Any mode but "raise" writes to its place at once; all positions are valid.
-            source.take(positions, axis=0, out=place, mode="clip")
+    def prepare_read(self, positions, places, starts, steps):
+        """Return the calls that write a batch to its places and its steps to theirs.
+
+        Parameters
+        ----------
+        positions : ndarray of int64 of shape (n_sequences,)
+            Where it will say which sequences.
+        places : tuple of ndarray
+            What :meth:`make_places` returned.
+        starts : ndarray of int64
+            The first row of each step.
+        steps : ndarray of shape (R, n_channels)
+            The place of the steps.
+
+        Returns
+        -------
+        calls : list of (callable, tuple)
+            Functions with their arguments, as many for each source.
+        """
+        calls = [
+            (take_rows, (values, positions, place))
+            for values, place in zip(self._read, places, strict=True)
+        ]
+        return [*calls, self._sequences.prepare_pack(places[0], starts, steps)]
 
 
 class PreparedGradient:
@@ -104,21 +120,31 @@ class PreparedGradient:
         self._workspace, self._n_batches = workspace, None
         self._run = run = PreparedRun(network, weights, n_sequences, source.n_steps, workspace)
         trace = run.trace
-        self._places = source.make_places(n_sequences, trace.steps.dtype)
-        _, target, sample_weight = self._places
-        pack = source.prepare_pack(self._places, run.starts, trace.steps)
-        self._calls, self._copies = [pack, *run.calls_to_read()], run.copies_of_weights
+        self._positions = np.empty(n_sequences, dtype=np.int64)
+        self._places = source.make_places(n_sequences)
+        self._calls, self._copies = run.calls_to_read(), [*run.copies_of_weights]
         d_raw = workspace.take("d_raw", trace.raw.shape, trace.raw.dtype)
-        self._value, call = loss.prepare(trace.raw, target, sample_weight, d_raw)
+        self._value, call = loss.prepare(trace.raw, *self._places[1:], d_raw)
         self._calls.append(call)
         head = network.head.prepare_back(weights.head, trace, d_raw, workspace, gradient.views.head)
         self._add(*head)
         for i in range(len(network.layers) - 1, -1, -1):
             self._add_layer(i)
-        self._calls = CallList(self._calls, is_shared)
-        self._zeros = [gradient.vector, *run.initial]
-        for kept in chain.from_iterable(trace.layers):
-            self._zeros += [array for array in kept.buffers.cleared if array.size > 0]
+        # What is at zero is known only now.
+        read, zeros = self._read(source), [(fill_with_zeros, (array,)) for array in self._zeros()]
+        self._n_read = len(read)
+        self._calls = CallList([*read, *zeros, *self._calls], is_shared)
+        self._copies = CallList([(np.copyto, copy) for copy in self._copies], is_shared)
+
+    def _read(self, source):
+        run = self._run
+        return source.prepare_read(self._positions, self._places, run.starts, run.trace.steps)
+
+    def _zeros(self):
+        """Return what begins at zero."""
+        kept = chain.from_iterable(self._run.trace.layers)
+        cleared = chain.from_iterable(one.buffers.cleared for one in kept)
+        return [self.gradient.vector, *self._run.initial, *(a for a in cleared if a.size > 0)]
 
     def _add(self, copies, calls):
         self._copies += copies
@@ -153,31 +179,25 @@ class PreparedGradient:
 
     def read_from(self, source):
         """Read batches from here on from a source, or hold on to no data: None."""
-        steps = self._run.trace.steps
-        call = source and source.prepare_pack(self._places, self._run.starts, steps)
-        self._calls.exchange_first(call)
+        calls = [None] * self._n_read if source is None else self._read(source)
+        for i, call in enumerate(calls):
+            self._calls.exchange(i, call)
 
     def read_weights(self, n_batches):
         """Copy the weights where :meth:`evaluate` reads copies, at the first call for a batch."""
-        if self._n_batches == n_batches:
-            return
-        self._n_batches = n_batches
-        for function, arguments in self._copies:
-            function(*arguments)
+        if self._n_batches != n_batches:
+            self._n_batches = n_batches
+            self._copies.run()
 
-    def evaluate(self, positions, source):
+    def evaluate(self, positions):
         """Return the loss of a batch, and write its gradient.
 
         Parameters
         ----------
         positions : ndarray of int64 of shape (n_sequences,)
             Which sequences.
-        source : BatchSource
-            Where they are.
         """
-        source.read(positions, self._places)
-        for array in self._zeros:
-            array.fill(0)
+        self._positions[...] = positions
         self._calls.run()
         return float(self._value[0])
 
@@ -249,7 +269,7 @@ class PreparedGradients:
         if self._most == 0 or params is not self._params:
             return 0
         self._n_batches += 1
-        self._source.divide_weights(total_weight, params.dtype)
+        self._source.divide_weights(total_weight)
         return self._most
 
     def make(self, n_sequences, workspace, *, is_shared=False):
@@ -301,4 +321,4 @@ class PreparedGradients:
         """
         prepared = self.make(positions.size, workspace, is_shared=is_shared)
         prepared.read_weights(self._n_batches)
-        return prepared.evaluate(positions, self._source), prepared.gradient
+        return prepared.evaluate(positions), prepared.gradient

@@ -55,37 +55,37 @@ def test_kernels_are_put_in_tables_and_do_the_same(monkeypatch):
     assert listed.parts[0][0].__name__ == "run"
 
 
-def test_the_first_call_can_be_exchanged(monkeypatch):
+def test_a_call_can_be_exchanged(monkeypatch):
     monkeypatch.setattr(_calls, "RUNS_BEFORE", 1)
     before, after, total = np.ones((2, 2)), np.full((2, 2), 5.0), np.zeros((2, 2))
     listed = CallList([(add_scaled, (before, 1, total)), (add_scaled, (before, 2, total))])
-    listed.exchange_first((add_scaled, (after, 1, total)))  # not in a table yet
+    listed.exchange(0, (add_scaled, (after, 1, total)))  # not in a table yet
     listed.run()
     np.testing.assert_array_equal(total, 7)
     alive = weakref.ref(after)
-    listed.exchange_first(None)
+    listed.exchange(0, None)
     del after
     assert alive() is None
-    listed.exchange_first((add_scaled, (10 * before, 1, total)))
+    listed.exchange(0, (add_scaled, (10 * before, 1, total)))
     listed.run()
     np.testing.assert_array_equal(total, 19)
     assert len(listed.parts) == 1
     # One whose kernel nobody has compiled is called from Python once.
     strange = np.asfortranarray(np.full((2, 2), 100.0))
-    listed.exchange_first((add_scaled, (strange, 1, total)))
+    listed.exchange(0, (add_scaled, (strange, 1, total)))
     for expected in (121, 223):
         listed.run()
         np.testing.assert_array_equal(total, expected)
         assert len(listed.parts) == 1
 
 
-def test_a_first_call_that_stays_out_of_tables_can_be_exchanged(monkeypatch):
+def test_a_call_that_stays_out_of_tables_can_be_exchanged(monkeypatch):
     monkeypatch.setattr(_calls, "RUNS_BEFORE", 1)
     noted, line = [], np.ones(3)
     listed = CallList([(noted.append, (1,)), (refuse_negative, (line,))])
     listed.run()
-    listed.exchange_first(None)
-    listed.exchange_first((noted.append, (2,)))
+    listed.exchange(0, None)
+    listed.exchange(0, (noted.append, (2,)))
     listed.run()
     assert noted == [1, 2]
 

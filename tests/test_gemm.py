@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from llvmlite import binding, ir
 
 from skrnn import _former_products, _gemm, _jit, _panels, _shared, _tiles
+from skrnn._copies import copy_all
 
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
 compiled = pytest.mark.skipif(
@@ -67,9 +68,16 @@ def transposed_product(A, B, C, module=_gemm):
     return result
 
 
+def in_panels(B, module=_gemm):
+    """Copies of matrices in panels; themselves where that does not pay."""
+    factors, copies = module.panel_copies(B, lambda shape: np.empty(shape, B.dtype))
+    copy_all(copies)
+    return factors
+
+
 def panel_product(A, B, C, module=_gemm):
     """``C + A @ B`` from a copy of B in panels; of B itself where that does not pay."""
-    (factor,) = module.in_panels(B[np.newaxis], lambda shape: np.empty(shape, B.dtype))
+    (factor,) = in_panels(B[np.newaxis], module)
     result = C.copy()
     module.add_product(A, factor, result)
     return result
@@ -177,7 +185,7 @@ def test_stacks_of_products_have_the_bits_of_each(dtype, width, n_rows, depth, n
     if width is not None and n_columns > width and not _jit.JIT_DISABLED:
         factors = np.stack([foreign_panels(matrix, width) for matrix in B])
     else:
-        factors = _gemm.in_panels(B, lambda shape: np.empty(shape, dtype))
+        factors = in_panels(B)
     expected = np.stack([product(*factors) for factors in zip(A, B, C, strict=True)])
     result = stretch_of(C)
     _gemm.add_products(stretch_of(A), factors, result)
@@ -203,7 +211,7 @@ def test_stacks_of_products_have_the_bits_of_each(dtype, width, n_rows, depth, n
 def test_panels_are_made_where_rows_share_cache_lines_or_sets():
     def shape_of(n_columns):
         matrices = np.zeros((2, 5, n_columns), dtype=np.float32)
-        factors = _gemm.in_panels(matrices, lambda shape: np.empty(shape, np.float32))
+        factors = in_panels(matrices)
         assert (factors is matrices) == (factors.shape == matrices.shape)
         return factors.shape
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from skrnn import _gemm, _jit, _shared
+from skrnn._copies import copy_all
 from skrnn._plain_products import crowded_at, products_at
 
 pytestmark = pytest.mark.skipif(_jit.JIT_DISABLED, reason="there is no compiled code to share")
@@ -32,7 +33,8 @@ def test_numpys_products_are_the_products():
     row = (bias.ctypes.data, bias.strides[0], 0)
     run(9, 2, *places(turned), *b, 0, *row, *c, 3, 4, 41)
     np.testing.assert_allclose(C, bias[:, np.newaxis] + A @ B, rtol=1e-14)
-    panels = _gemm.in_panels(B, np.empty)
+    panels, copies = _gemm.panel_copies(B, np.empty)
+    copy_all(copies)
     C[...] = 0
     run(9, 2, *a, *places(panels)[:3], 4 * panels.strides[1], *row, *c, 3, 4, 41)
     np.testing.assert_allclose(C, bias[:, np.newaxis] + A @ B, rtol=1e-14)
