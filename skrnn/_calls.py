@@ -18,13 +18,14 @@ from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 
 from skrnn._copies import as_kernel, compile_copies
-from skrnn._jit import jit
+from skrnn._jit import jit, kernel_part
 
 # Words that a kernel may take. All get as many: who takes fewer does not look at the others.
 MOST_WORDS = 104
 # A row of the table: an address, the words, and where result and error would be left.
 _RESULT, _ERROR, _ROW = 1 + MOST_WORDS, 2 + MOST_WORDS, 3 + MOST_WORDS
 _WORD = np.dtype(np.intp)
+_ROW_BYTES = _ROW * _WORD.itemsize
 # Runs from Python before the table is made, which takes as long as some dozens of them save.
 RUNS_BEFORE = 50
 # What Numba makes of an array, in this order; nothing counts references if the first two are zero.
@@ -32,32 +33,34 @@ _ARRAY_PARTS = ("meminfo", "parent", "nitems", "itemsize", "data", "shape", "str
 
 
 @intrinsic
-def _call_row(typingctx, table, row):
-    """Call the kernel of a row; return its status."""
+def _call_row(typingctx, row):
+    """Call the kernel of a row, given by its address; return its status."""
 
     def codegen(context, builder, signature, args):
-        from numba.np.arrayobj import make_array
-
         word = context.get_value_type(types.intp)
-        data = make_array(signature.args[0])(context, builder, args[0]).data
-        begin = builder.gep(data, [builder.mul(args[1], word(_ROW))])
+        begin = builder.inttoptr(args[0], ir.PointerType(word))
         address, *words = (
             builder.load(builder.gep(begin, [word(i)])) for i in range(1 + MOST_WORDS)
         )
         kind = ir.FunctionType(ir.IntType(32), [word] * MOST_WORDS)
         return builder.call(builder.inttoptr(address, ir.PointerType(kind)), words)
 
-    return types.int32(table, types.intp), codegen
+    return types.int32(types.intp), codegen
+
+
+@kernel_part
+def run_rows_at(address, n_rows):
+    """Return how many kernels ended well: all, or those before the first that did not."""
+    for row in range(n_rows):
+        status = _call_row(address + row * _ROW_BYTES)
+        if status != 0 and status != -2:  # Numba's codes for a result, and for None
+            return row
+    return n_rows
 
 
 @jit
 def _run_rows(table):
-    """Return how many kernels ended well: all, or those before the first that did not."""
-    for row in range(table.shape[0]):
-        status = _call_row(table, row)
-        if status != 0 and status != -2:  # Numba's codes for a result, and for None
-            return row
-    return table.shape[0]
+    return run_rows_at(table.ctypes.data, table.shape[0])
 
 
 # Compiled kernels and their addresses, by kernel and what its arguments look like; None for those
@@ -253,4 +256,4 @@ def compile_tables():
     _run_rows(np.zeros((0, _ROW), dtype=_WORD))
 
 
-__all__ = ["CallList", "compile_tables"]
+__all__ = ["CallList", "compile_tables", "run_rows_at"]

@@ -24,8 +24,8 @@ _ZERO = np.zeros(1, dtype=np.uint64)
 
 
 @intrinsic
-def _pointer(typingctx, address, kind):
-    """Return a pointer to numbers of a kind."""
+def pointer(typingctx, address, kind):
+    """Return a pointer to numbers of a kind, such as ``numpy.uint32``."""
 
     def codegen(context, builder, signature, args):
         return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
@@ -52,10 +52,10 @@ def _copy_one(job, target, source):
     """Copy a line of a job between two addresses."""
     n, target_stride, source_stride = job[-3], job[-2], job[-1]
     if job[_SIZE] == 8:
-        to, whence = _pointer(target, np.uint64), _pointer(source, np.uint64)
+        to, whence = pointer(target, np.uint64), pointer(source, np.uint64)
         _copy_line(to, target_stride // 8, whence, source_stride // 8, n)
     else:
-        to, whence = _pointer(target, np.uint32), _pointer(source, np.uint32)
+        to, whence = pointer(target, np.uint32), pointer(source, np.uint32)
         _copy_line(to, target_stride // 4, whence, source_stride // 4, n)
 
 
@@ -185,4 +185,4 @@ def compile_copies():
     _copy_rows(nothing, np.zeros(0, dtype=np.int64))
 
 
-__all__ = ["as_kernel", "compile_copies", "copy_all", "fill_with_zeros", "take_rows"]
+__all__ = ["as_kernel", "compile_copies", "copy_all", "fill_with_zeros", "pointer", "take_rows"]

@@ -18,6 +18,7 @@ from skrnn.network import NO_DROPOUT, DropoutMasks, NetworkWeights
 from skrnn.prepared_training import BatchSource, PreparedGradients
 from skrnn.sequences import Sequences
 from skrnn.solvers import gradient_parts
+from skrnn.teams import Team
 from skrnn.threads import ALONE
 from skrnn.workspace import Workspaces
 
@@ -25,8 +26,9 @@ from skrnn.workspace import Workspaces
 # kept of their steps stays in the cache longer, and even a small batch has pieces for two threads.
 PIECE = 32
 MANY_BYTES = 80_000
-# Steps times weights of a batch below which handing pieces to other threads costs more than it
-# saves.
+# Steps times weights of a batch below which another thread costs more than it saves, if calls are
+# ready for it and if it has to go through the interpreter.
+WORTH_A_TEAM = 1_000_000
 WORTH_SHARING = 10_000_000
 # Steps, all sequences together, that are run at a time in training where there are more than twice
 # as many and nothing is read backwards: gradients of outputs are then held for these steps alone.
@@ -168,6 +170,7 @@ class Objective:
         self._may_cut = walk is bptt.full and network.n_directions == 1
         self._workspaces = Workspaces()
         self._gradients = {}
+        self._teams = {}  # by the size of a batch, how many threads there are, and kind of data
         self._prepared = PreparedGradients(network, loss)
         self.read_from(sequences, target, weight, mean_weight)
 
@@ -184,8 +187,10 @@ class Objective:
         """Whether calls were made ready that other data may use, and what they need is small."""
         # The weights, and a gradient for each workspace and each piece that is waiting.
         n_vectors = 1 + len(self._workspaces) + len(self._gradients)
+        n_vectors += sum(len(team.gradients) for team in self._teams.values())
         n_bytes = self._workspaces.n_bytes + n_vectors * self._n_weight_bytes
-        return 0 < len(self._prepared) <= MOST_KEPT and n_bytes <= MOST_KEPT_BYTES
+        few = 0 < len(self._prepared) <= MOST_KEPT and len(self._teams) <= MOST_KEPT
+        return few and n_bytes <= MOST_KEPT_BYTES
 
     def read_from(self, sequences, target, weight, mean_weight=None):
         """Go on with other data of the same type.
@@ -200,6 +205,8 @@ class Objective:
         self._n_weight_bytes = self.network.layout.size * sequences.dtype.itemsize
         self._piece_size = PIECE if self._n_weight_bytes < MANY_BYTES else PIECE // 2
         self._equal_pieces = {}  # by the size of a batch
+        for team in self._teams.values():
+            team.look_again()
         most = self._count_prepared()
         self._prepared.read_from(BatchSource(sequences, target, weight) if most else None, most)
 
@@ -263,16 +270,23 @@ class Objective:
     def _run_prepared(self, indices, pieces, threads):
         """Return the loss of pieces that calls are ready for, and write the gradient of all."""
         n_steps = int(self.sequences.offsets[1])
-        if not self._is_worth_sharing(pieces, indices.size * n_steps):
+        if not self._is_worth(WORTH_A_TEAM, pieces, indices.size * n_steps):
             threads = ALONE
-        is_shared = threads.count > 1
-        if is_shared:
-            self._make_ready({piece.size for piece in pieces}, min(threads.count, len(pieces)))
-        n_at_once = self._n_at_once(threads)
+        team = self._team(indices.size, pieces, min(threads.count, len(pieces)))
+        if team.is_ready():
+            total = self._gradient_at(0, self.sequences.dtype).vector
+            loss = team.run(indices, self._prepared.n_batches, threads, total)
+            if loss is not None:
+                return loss
+        return self._run_in_turns(indices, pieces, threads)
+
+    def _run_in_turns(self, indices, pieces, threads):
+        """Run pieces that calls are ready for from Python, each in the thread that takes it."""
+        n_at_once = self._n_at_once(threads.count)
 
         def run(piece, slot):
             with self._workspaces.borrow() as workspace:
-                loss, own = self._prepared.evaluate(indices[piece], workspace, is_shared=is_shared)
+                loss, own = self._prepared.evaluate(indices[piece], workspace)
                 if n_at_once == 1 and slot > 0:
                     return loss, own  # which is added before the workspace is used again
                 gradient = self._gradient_at(slot, own.vector.dtype)
@@ -289,7 +303,7 @@ class Objective:
         sequences, positions = self.sequences.load(indices)
         lengths = sequences.lengths_of(positions)
         pieces = self._pieces(indices, lengths)
-        if not self._is_worth_sharing(pieces, lengths.sum()):
+        if not self._is_worth(WORTH_SHARING, pieces, lengths.sum()):
             threads = ALONE
 
         def run(piece, slot):
@@ -304,11 +318,11 @@ class Objective:
                 )  # fmt: skip
                 return loss, gradient
 
-        return self._add_up(run, pieces, self._n_at_once(threads), threads)
+        return self._add_up(run, pieces, self._n_at_once(threads.count), threads)
 
-    def _is_worth_sharing(self, pieces, n_rows):
+    def _is_worth(self, least, pieces, n_rows):
         """Tell whether a batch is worth more than one thread."""
-        return len(pieces) > 1 and n_rows * self.network.n_dense >= WORTH_SHARING
+        return len(pieces) > 1 and n_rows * self.network.n_dense >= least
 
     def _add_up(self, run, pieces, n_at_once, threads):
         """Run all pieces, return their loss and leave the sum of their gradients in the first."""
@@ -362,20 +376,26 @@ class Objective:
             return 0
         return 2 * STRETCH_ROWS // int(lengths[0]) if (lengths == lengths[0]).all() else 0
 
+    def _team(self, n_sequences, pieces, n_threads):
+        """Return who shares batches of this size."""
+        key = n_sequences, n_threads, *self._prepared.kind
+        if key not in self._teams:
+            members = self._make_ready({piece.size for piece in pieces}, n_threads)
+            self._teams[key] = Team(pieces, members, self._n_at_once(n_threads))
+        return self._teams[key]
+
     def _make_ready(self, sizes, n_threads):
         """Make the calls for pieces of these sizes in this thread, for all that will run them.
 
         Made by each thread for itself, at the same time, they would wait for the interpreter, and
         what a new thread allocates is fresh memory.
         """
-        sizes = [size for size in sizes if self._prepared.count(size) < n_threads]
-        if not sizes:
-            return
         with ExitStack() as stack:
             borrowed = [stack.enter_context(self._workspaces.borrow()) for _ in range(n_threads)]
-            for workspace in borrowed:
-                for n_sequences in sizes:
-                    self._prepared.make(n_sequences, workspace, is_shared=True)
+            return [
+                {size: self._prepared.make(size, w, is_shared=n_threads > 1) for size in sizes}
+                for w in borrowed
+            ]
 
     def _gradient_of_piece(self, params, indices, total_weight):
         """Return loss and gradient of a batch that is run at once in this thread."""
@@ -388,12 +408,12 @@ class Objective:
             end(flags)
         return loss, gradient.vector
 
-    def _n_at_once(self, threads):
+    def _n_at_once(self, n_threads):
         """Return how many pieces threads share before their gradients are added up."""
-        if threads.count == 1:
+        if n_threads == 1:
             return 1
-        fitting = GRADIENT_NUMBERS // self.network.layout.size
-        return max(threads.count, min(PIECES_A_THREAD * threads.count, fitting))
+        each = GRADIENT_NUMBERS // (self.network.layout.size * n_threads)
+        return n_threads * max(1, min(PIECES_A_THREAD, each))
 
     def _gradient_at(self, slot, dtype):
         """Return one of the gradients that are kept from batch to batch."""

@@ -111,8 +111,12 @@ class PreparedGradient:
 
     Attributes
     ----------
+    positions : ndarray of int64 of shape (n_sequences,)
+        Where the sequences are named.
     gradient : PieceGradient
         Where the gradient is, until the workspace is used again.
+    value : ndarray of shape (1,)
+        Where the loss is.
     """
 
     def __init__(self, network, loss, weights, gradient, n_sequences, source, workspace, is_shared):
@@ -120,11 +124,11 @@ class PreparedGradient:
         self._workspace, self._n_batches = workspace, None
         self._run = run = PreparedRun(network, weights, n_sequences, source.n_steps, workspace)
         trace = run.trace
-        self._positions = np.empty(n_sequences, dtype=np.int64)
+        self.positions = np.empty(n_sequences, dtype=np.int64)
         self._places = source.make_places(n_sequences)
         self._calls, self._copies = run.calls_to_read(), [*run.copies_of_weights]
         d_raw = workspace.take("d_raw", trace.raw.shape, trace.raw.dtype)
-        self._value, call = loss.prepare(trace.raw, *self._places[1:], d_raw)
+        self.value, call = loss.prepare(trace.raw, *self._places[1:], d_raw)
         self._calls.append(call)
         head = network.head.prepare_back(weights.head, trace, d_raw, workspace, gradient.views.head)
         self._add(*head)
@@ -138,7 +142,7 @@ class PreparedGradient:
 
     def _read(self, source):
         run = self._run
-        return source.prepare_read(self._positions, self._places, run.starts, run.trace.steps)
+        return source.prepare_read(self.positions, self._places, run.starts, run.trace.steps)
 
     def _zeros(self):
         """Return what begins at zero."""
@@ -189,6 +193,11 @@ class PreparedGradient:
             self._n_batches = n_batches
             self._copies.run()
 
+    @property
+    def tables(self):
+        """The rows of all copies of weights and of all other calls; None where some need Python."""
+        return self._copies.rows, self._calls.rows
+
     def evaluate(self, positions):
         """Return the loss of a batch, and write its gradient.
 
@@ -197,9 +206,9 @@ class PreparedGradient:
         positions : ndarray of int64 of shape (n_sequences,)
             Which sequences.
         """
-        self._positions[...] = positions
+        self.positions[...] = positions
         self._calls.run()
-        return float(self._value[0])
+        return float(self.value[0])
 
 
 class PreparedGradients:
@@ -209,12 +218,17 @@ class PreparedGradients:
     ----------
     network, loss
         As for :class:`PreparedGradient`.
+
+    Attributes
+    ----------
+    n_batches : int
+        Number of the batch, another one each time the weights may have changed.
     """
 
     def __init__(self, network, loss):
         self._network, self._loss = network, loss
         self._source, self._most = None, 0
-        self._made, self._n_batches = {}, 0
+        self._made, self.n_batches = {}, 0
         # The vector that came first, kept so that no other can be taken for it.
         self._params = None
 
@@ -232,13 +246,13 @@ class PreparedGradients:
         for (_, kind, _), prepared in self._made.items():
             prepared.read_from(source if source is not None and source.kind == kind else None)
 
+    @property
+    def kind(self):
+        """What differs between data that cannot be run by the same."""
+        return self._source.kind
+
     def __len__(self):
         return len(self._made)
-
-    def count(self, n_sequences):
-        """Return in how many workspaces so many of the present sequences are made ready for."""
-        wanted = n_sequences, self._source.kind
-        return sum(key[:2] == wanted for key in self._made)
 
     def own(self, params):
         """Return the vector of weights in use, with these numbers; the first to come is that."""
@@ -268,7 +282,7 @@ class PreparedGradients:
         # A line search comes with another vector each time, for which nothing would be ready.
         if self._most == 0 or params is not self._params:
             return 0
-        self._n_batches += 1
+        self.n_batches += 1
         self._source.divide_weights(total_weight)
         return self._most
 
@@ -302,14 +316,14 @@ class PreparedGradients:
             )  # fmt: skip
         return self._made[key]
 
-    def evaluate(self, positions, workspace, *, is_shared=False):
+    def evaluate(self, positions, workspace):
         """Return the loss of some sequences of the batch, and its gradient.
 
         Parameters
         ----------
         positions : ndarray of int64
             Which sequences.
-        workspace, is_shared
+        workspace : Workspace
             As for :meth:`make`.
 
         Returns
@@ -319,6 +333,6 @@ class PreparedGradients:
         gradient : PieceGradient
             Its gradient, until the workspace is used again.
         """
-        prepared = self.make(positions.size, workspace, is_shared=is_shared)
-        prepared.read_weights(self._n_batches)
+        prepared = self.make(positions.size, workspace)
+        prepared.read_weights(self.n_batches)
         return prepared.evaluate(positions), prepared.gradient

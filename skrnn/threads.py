@@ -22,12 +22,19 @@ class Threads:
     ----------
     n_jobs : int or None
         As everywhere in scikit-learn: None is one, -1 is all cores.
+
+    Attributes
+    ----------
+    count : int
+        How many, the calling one included.
+    is_working : bool
+        Whether a thread beside the calling one may be at work, for which the end must wait.
     """
 
     def __init__(self, n_jobs):
         self.count = max(1, effective_n_jobs(n_jobs))
         self._executor = None
-        self._is_working = False
+        self.is_working = False
 
     def __enter__(self):
         return self
@@ -36,7 +43,7 @@ class Threads:
         executor, self._executor = self._executor, None
         if executor is None:
             return
-        if self._is_working:
+        if self.is_working:
             executor.shutdown(cancel_futures=True)
         else:
             _idle.append((self.count, executor))
@@ -65,8 +72,8 @@ class Threads:
                     raise
 
         n_helpers = min(self.count, len(calls)) - 1
-        self._is_working = n_helpers > 0
-        helpers = [self._started().submit(take_calls) for _ in range(n_helpers)]
+        self.is_working = n_helpers > 0
+        helpers = [self.start(take_calls) for _ in range(n_helpers)]
         before = begin()
         try:
             take_calls()
@@ -75,11 +82,15 @@ class Threads:
             # One that has not begun by now would find nothing to do.
             begun = [helper for helper in helpers if not helper.cancel()]
             wait(begun)  # an interrupt may end it early
-            self._is_working = False
+            self.is_working = False
             calls.clear()  # which a thread that goes to sleep or wakes up may still hold
         for helper in begun:
             helper.result()
         return results
+
+    def start(self, function, *arguments):
+        """Have another thread make a call as soon as it can; return its Future."""
+        return self._started().submit(function, *arguments)
 
     def _started(self):
         if self._executor is None:

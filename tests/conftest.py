@@ -83,6 +83,7 @@ def share_everything():
     with pytest.MonkeyPatch.context() as patch:
         for module in (inference, objective):
             patch.setattr(module, "WORTH_SHARING", 0)
+        patch.setattr(objective, "WORTH_A_TEAM", 0)
         yield
 
 

@@ -12,12 +12,12 @@ PACKAGE = Path(__file__).resolve().parents[1] / "skrnn"
 # import each other. A name that no file has yet does no harm.
 LAYERS = (
     {"_jit"},
-    {"_tiles", "_shared", "_copies", "_plain_products"},
+    {"_tiles", "_shared", "_copies", "_atomics", "_plain_products"},
     {"_calls"},
     {"_panels"},
     {"_former_products", "_math", "_views", "_subnormals"},
     {"_gemm"},
-    {"_sums", "buffers", "cells", "sequences", "threads", "workspace", "_drawing"},
+    {"_sums", "buffers", "cells", "sequences", "threads", "teams", "workspace", "_drawing"},
     {"layouts", "params", "losses", "solvers", "sampling", "crf", "plotting", "masks", "trace"},
     {"lazy"},
     {"validation", "batching", "pooling", "bptt", "_attention", "output_layouts", "targets"},
@@ -44,8 +44,8 @@ LAYERS = (
 )
 STAND_ALONE = {"_drawing", "attention_display"}  # import nothing of the package
 NUMBA_MODULES = {
-    "_jit", "_math", "_tiles", "_shared", "_copies", "_calls", "_gemm", "_views", "_subnormals",
-    "cells",
+    "_jit", "_math", "_tiles", "_shared", "_copies", "_atomics", "_calls", "_gemm", "_views",
+    "_subnormals", "cells",
 }  # fmt: skip
 COMPILERS = {"njit", "jit", "vectorize", "guvectorize", "jitclass", "cfunc", "stencil"}
 CELL_NAME = re.compile(r"gru|lstm|^rnn$", re.IGNORECASE)

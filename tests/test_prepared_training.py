@@ -95,7 +95,7 @@ def test_same_bits_in_several_pieces(n_jobs, without, count):
     settings = {"batch_size": 70, "n_jobs": n_jobs}
     expected = without(lambda: weights_of(RNNRegressor, y=X[:, 0], **settings))
     assert weights_of(RNNRegressor, y=X[:, 0], **settings) == expected
-    assert len(count) == 9
+    assert n_jobs > 1 or len(count) == 9  # what is in tables already needs no Python
 
 
 def test_same_bits_from_tables_beside_other_threads(without, monkeypatch):
@@ -108,14 +108,25 @@ def test_same_bits_from_tables_beside_other_threads(without, monkeypatch):
     assert tables
 
 
-def test_threads_share_a_batch_where_it_is_worth_it(monkeypatch):
-    started, start = [], threads.Threads._started
-    monkeypatch.setattr(threads.Threads, "_started", lambda self: started.append(1) or start(self))
-    expected = weights_of(RNNClassifier, batch_size=70, n_jobs=2)
-    assert len(started) == 3  # batches
-    monkeypatch.setattr(objective, "WORTH_SHARING", 10**9)
-    assert weights_of(RNNClassifier, batch_size=70, n_jobs=2) == expected
-    assert len(started) == 3
+@pytest.mark.parametrize("is_ready", [True, False])
+def test_threads_share_a_batch_where_it_is_worth_it(is_ready, monkeypatch, without):
+    started, start = [], threads.Threads.start
+
+    def noted(self, *call):
+        started.append(call)
+        return start(self, *call)
+
+    def train():
+        return weights_of(RNNClassifier, batch_size=70, n_jobs=2)
+
+    run = (lambda function: function()) if is_ready else without
+    monkeypatch.setattr(threads.Threads, "start", noted)
+    expected = run(train)
+    assert started
+    started.clear()
+    monkeypatch.setattr(objective, "WORTH_A_TEAM" if is_ready else "WORTH_SHARING", 10**9)
+    assert run(train) == expected
+    assert not started
 
 
 def test_the_calling_thread_makes_the_calls_of_all(makers):

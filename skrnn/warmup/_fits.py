@@ -13,6 +13,7 @@ from skrnn.cells.registry import CELLS
 from skrnn.estimators import RNNClassifier, RNNRegressor
 from skrnn.forecasting import RNNForecaster
 from skrnn.sequences import FLOAT32, FLOAT64
+from skrnn.teams import compile_teams
 
 # What selects kernels of its own, apart from cell and type.
 _CLASSIFIERS = (
@@ -34,6 +35,7 @@ def compile_everything(cells, dtypes):
     """Fit and use small networks of the cells for each type."""
     cells, dtypes = _to_cells(cells), _to_dtypes(dtypes)
     compile_tables()
+    compile_teams()
     for dtype in dtypes:
         for cell in cells:
             _run_network(cell, dtype)
