@@ -8,7 +8,6 @@ goes through it. What does not look as expected there is called from Python, as 
 
 from __future__ import annotations
 
-import ctypes
 from itertools import groupby
 
 import numpy as np
@@ -17,7 +16,7 @@ from numba.core import types
 from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 
-from skrnn._copies import as_kernel, compile_copies
+from skrnn._copies import address_of, as_kernel, compile_copies
 from skrnn._jit import jit, kernel_part
 
 # Words that a kernel may take. All get as many: who takes fewer does not look at the others.
@@ -104,16 +103,8 @@ def _words_of(argument):
     """Return an argument, a whole number or an array, as words."""
     if not isinstance(argument, np.ndarray):
         return (int(argument),)
-    head = 0, 0, argument.size, argument.itemsize, _address_of(argument)
+    head = 0, 0, argument.size, argument.itemsize, address_of(argument)
     return (*head, *argument.shape, *argument.strides)
-
-
-def _address_of(array):
-    try:
-        # A quarter of the time of the other way.
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))
-    except (TypeError, ValueError):  # empty, read-only, or rows of a larger array
-        return array.__array_interface__["data"][0]
 
 
 def _bind(function, arguments):
@@ -150,17 +141,12 @@ class _Table:
         for i, row in enumerate(self.rows):
             place = row.ctypes.data
             row[1:3] = place + _RESULT * _WORD.itemsize, place + _ERROR * _WORD.itemsize
-            self.put(first + i, bound[i])
-
-    def has(self, i):
-        """Tell whether call i of the list is in this table."""
-        return self._first <= i < self._first + len(self.rows)
+            self.put(i, bound[i])
 
     def put(self, i, bound):
-        """Write what was bound for call i of the list to its row."""
-        row = i - self._first
-        self._owners[row], self.rows[row, 0], words = bound
-        self.rows[row, 3 : 3 + len(words)] = words
+        """Write what was bound for a call to its row."""
+        self._owners[i], self.rows[i, 0], words = bound
+        self.rows[i, 3 : 3 + len(words)] = words
 
     def run(self):
         done = _run_rows(self.rows)
@@ -221,19 +207,21 @@ class CallList:
         table = _table_of(self.parts[0]) if len(self.parts) == 1 else None
         return None if table is None else table.rows
 
-    def exchange(self, i, call):
-        """Put another call in the place of call i; None lets go of its arguments until then."""
-        self.calls[i] = call
+    def exchange_first(self, calls):
+        """Put other calls in the places of the first; None lets go of arguments until then."""
+        self.calls[: len(calls)] = calls
         if self.parts is self.calls:
             return
-        table = next((t for t in map(_table_of, self.parts) if t is not None and t.has(i)), None)
-        if table is not None and call is None:
+        table = _table_of(self.parts[0])
+        is_table = table is not None and len(table.rows) >= len(calls)
+        if is_table and None in calls:
             return  # of arguments, a table holds no more than addresses
-        bound = None if table is None else _bind(*call)
-        if bound is not None:
-            table.put(i, bound)
-        else:  # its kernel may not have been compiled yet
+        bound = [_bind(*call) for call in calls] if is_table else [None]
+        if None in bound:  # a kernel may not have been compiled yet
             self.parts, self._runs_left = self.calls, 1
+            return
+        for i, one in enumerate(bound):
+            table.put(i, one)
 
     def _make_tables(self):
         self.parts = _in_tables(self.calls)

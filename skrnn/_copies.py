@@ -7,6 +7,7 @@ stay valid while the job is in use.
 
 from __future__ import annotations
 
+import ctypes
 from functools import cache
 
 import numpy as np
@@ -71,11 +72,22 @@ def _copy(job):
 
 
 @jit
-def _copy_rows(job, positions):
-    """Copy chosen rows, one after another; of three axes the job has the first strides alone."""
-    for i in range(positions.size):
-        target = job[_TARGET] + i * job[_AXES + 1]
-        _copy_one(job, target, job[_SOURCE] + positions[i] * job[_AXES + 2])
+def _copy_rows(jobs, positions):
+    """Copy chosen rows of some arrays, one after another."""
+    for job in jobs:
+        for i in range(positions.size):
+            # Of three axes a job has the first strides alone, of rows.
+            target = job[_TARGET] + i * job[_AXES + 1]
+            _copy_one(job, target, job[_SOURCE] + positions[i] * job[_AXES + 2])
+
+
+def address_of(array):
+    """Return where the first element of an array is."""
+    try:
+        # A quarter of the time of the other way.
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    except (TypeError, ValueError):  # empty, read-only, or rows of a larger array
+        return array.__array_interface__["data"][0]
 
 
 def _merged_axes(target, source):
@@ -100,7 +112,7 @@ def _job(target, source):
     if not fit or any(stride % size for stride in strides) or not _is_aligned(target, source):
         return None
     axes = [(1, 0, 0)] * (_MOST_AXES - len(axes)) + axes
-    places = (array.__array_interface__["data"][0] for array in (target, source))
+    places = address_of(target), address_of(source)
     return np.array([size, *places, *(number for axis in axes for number in axis)], dtype=np.intp)
 
 
@@ -136,22 +148,28 @@ def _has_size(array):
     return array.itemsize in _SIZES
 
 
-def take_rows(source, positions, target):
-    """Copy the rows of an array at some positions, which are valid, to the rows of another."""
-    # Any mode but "raise" writes to its place at once.
-    source.take(positions, axis=0, out=target, mode="clip")
+def take_rows(sources, positions, targets):
+    """Copy the rows of arrays at some positions, which are valid, to the rows of others."""
+    for source, target in zip(sources, targets, strict=True):
+        # Any mode but "raise" writes to its place at once.
+        source.take(positions, axis=0, out=target, mode="clip")
 
 
-def _take_job(source, positions, target):
+def _take_job(sources, positions, targets):
+    jobs = [_row_job(*pair) for pair in zip(sources, targets, strict=True)]
+    if positions.dtype != np.int64 or any(job is None for job in jobs):
+        return None
+    return _copy_rows, (np.array(jobs, dtype=np.intp), positions)
+
+
+def _row_job(source, target):
     whole = source.flags.c_contiguous and target.flags.c_contiguous
     same = source.dtype == target.dtype and _has_size(source)
-    if not (whole and same and positions.dtype == np.int64 and _is_aligned(source, target)):
+    if not (whole and same and _is_aligned(source, target)):
         return None
-    n = target[:1].size
-    row, size = n * source.itemsize, source.itemsize
-    places = (array.__array_interface__["data"][0] for array in (target, source))
-    job = np.array([size, *places, 0, row, row, 0, 0, 0, n, size, size], dtype=np.intp)
-    return _copy_rows, (job, positions)
+    n, size = target[:1].size, source.itemsize
+    row = n * size
+    return size, address_of(target), address_of(source), 0, row, row, 0, 0, 0, n, size, size
 
 
 _JOBS = (
@@ -182,7 +200,15 @@ def compile_copies():
     """Compile the kernels of this file, which are called through their addresses alone."""
     nothing = np.zeros(_AXES + 3 * _MOST_AXES, dtype=np.intp)
     _copy(nothing)
-    _copy_rows(nothing, np.zeros(0, dtype=np.int64))
+    _copy_rows(nothing[np.newaxis], np.zeros(0, dtype=np.int64))
 
 
-__all__ = ["as_kernel", "compile_copies", "copy_all", "fill_with_zeros", "pointer", "take_rows"]
+__all__ = [
+    "address_of",
+    "as_kernel",
+    "compile_copies",
+    "copy_all",
+    "fill_with_zeros",
+    "pointer",
+    "take_rows",
+]

@@ -80,11 +80,8 @@ class BatchSource:
         calls : list of (callable, tuple)
             Functions with their arguments, as many for each source.
         """
-        calls = [
-            (take_rows, (values, positions, place))
-            for values, place in zip(self._read, places, strict=True)
-        ]
-        return [*calls, self._sequences.prepare_pack(places[0], starts, steps)]
+        pack = self._sequences.prepare_pack(places[0], starts, steps)
+        return [(take_rows, (self._read, positions, places)), pack]
 
 
 class PreparedGradient:
@@ -184,8 +181,7 @@ class PreparedGradient:
     def read_from(self, source):
         """Read batches from here on from a source, or hold on to no data: None."""
         calls = [None] * self._n_read if source is None else self._read(source)
-        for i, call in enumerate(calls):
-            self._calls.exchange(i, call)
+        self._calls.exchange_first(calls)
 
     def read_weights(self, n_batches):
         """Copy the weights where :meth:`evaluate` reads copies, at the first call for a batch."""

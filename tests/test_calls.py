@@ -59,20 +59,20 @@ def test_a_call_can_be_exchanged(monkeypatch):
     monkeypatch.setattr(_calls, "RUNS_BEFORE", 1)
     before, after, total = np.ones((2, 2)), np.full((2, 2), 5.0), np.zeros((2, 2))
     listed = CallList([(add_scaled, (before, 1, total)), (add_scaled, (before, 2, total))])
-    listed.exchange(0, (add_scaled, (after, 1, total)))  # not in a table yet
+    listed.exchange_first([(add_scaled, (after, 1, total))])  # not in a table yet
     listed.run()
     np.testing.assert_array_equal(total, 7)
     alive = weakref.ref(after)
-    listed.exchange(0, None)
+    listed.exchange_first([None])
     del after
     assert alive() is None
-    listed.exchange(0, (add_scaled, (10 * before, 1, total)))
+    listed.exchange_first([(add_scaled, (10 * before, 1, total))])
     listed.run()
     np.testing.assert_array_equal(total, 19)
     assert len(listed.parts) == 1
     # One whose kernel nobody has compiled is called from Python once.
     strange = np.asfortranarray(np.full((2, 2), 100.0))
-    listed.exchange(0, (add_scaled, (strange, 1, total)))
+    listed.exchange_first([(add_scaled, (strange, 1, total))])
     for expected in (121, 223):
         listed.run()
         np.testing.assert_array_equal(total, expected)
@@ -84,8 +84,8 @@ def test_a_call_that_stays_out_of_tables_can_be_exchanged(monkeypatch):
     noted, line = [], np.ones(3)
     listed = CallList([(noted.append, (1,)), (refuse_negative, (line,))])
     listed.run()
-    listed.exchange(0, None)
-    listed.exchange(0, (noted.append, (2,)))
+    listed.exchange_first([None])
+    listed.exchange_first([(noted.append, (2,))])
     listed.run()
     assert noted == [1, 2]
 
@@ -135,7 +135,7 @@ def test_addresses_of_views_that_lend_no_buffer():
     fixed = line.copy()
     fixed.flags.writeable = False
     for array in (line, line[:, 1:], line[1:, ::2], line[::-1], fixed, empty):
-        assert _calls._address_of(array) == array.__array_interface__["data"][0]
+        assert _calls.address_of(array) == array.__array_interface__["data"][0]
 
 
 def test_an_error_is_raised_and_nothing_after_it_is_called():

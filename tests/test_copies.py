@@ -69,13 +69,18 @@ def test_chosen_rows_are_copied(data):
     row = tuple(data.draw(st.lists(st.integers(1, 3), max_size=2)))
     source = numbers((7, *row), dtype)
     positions = np.array(data.draw(st.lists(st.integers(0, 6), max_size=9)), dtype=np.int64)
-    by_kernel, by_numpy = (np.empty((positions.size, *row), dtype=dtype) for _ in range(2))
-    kernel, arguments = as_kernel(take_rows, (source, positions, by_kernel))
+    sources = source, -np.arange(7.0)
+    by_kernel, by_numpy = (
+        [np.empty((positions.size, *array.shape[1:]), dtype=array.dtype) for array in sources]
+        for _ in range(2)
+    )
+    kernel, arguments = as_kernel(take_rows, (sources, positions, by_kernel))
     assert kernel is _copies._copy_rows
     kernel(*arguments)
-    take_rows(source, positions, by_numpy)
-    np.testing.assert_array_equal(by_kernel, by_numpy)
-    np.testing.assert_array_equal(by_numpy, source[positions])
+    take_rows(sources, positions, by_numpy)
+    for array, *found in zip(sources, by_kernel, by_numpy, strict=True):
+        np.testing.assert_array_equal(found[0], array[positions])
+        np.testing.assert_array_equal(found[1], array[positions])
 
 
 @pytest.mark.parametrize(
@@ -87,9 +92,9 @@ def test_chosen_rows_are_copied(data):
         (np.copyto, (np.zeros((2, 1, 2, 2, 2)).T, np.zeros((2, 2, 2, 1, 2)))),
         (np.copyto, (np.zeros(25, dtype=np.int8)[1:].view(np.float64), np.zeros(3))),
         (fill_with_zeros, (np.zeros(3, dtype=np.int16),)),
-        (take_rows, (np.zeros((4, 2))[:, :1], np.arange(2), np.zeros((2, 1)))),
-        (take_rows, (np.zeros(4, dtype=bool), np.arange(2), np.zeros(2, dtype=bool))),
-        (take_rows, (np.zeros(4), np.arange(2, dtype=np.int32), np.zeros(2))),
+        (take_rows, ([np.zeros((4, 2))[:, :1]], np.arange(2), [np.zeros((2, 1))])),
+        (take_rows, ([np.zeros(4, dtype=bool)], np.arange(2), [np.zeros(2, dtype=bool)])),
+        (take_rows, ([np.zeros(4)], np.arange(2, dtype=np.int32), [np.zeros(2)])),
         (max, (1, 2)),
     ],
 )
