@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from math import sqrt
 
 import numpy as np
 
 from skrnn import bptt, checkpointing, inference
-from skrnn._jit import jit
 from skrnn._subnormals import begin, end
-from skrnn._sums import squared_norm
 from skrnn.batching import PackedBatch, even_batches, longest_first
+from skrnn.descent import MOST_WORK, Descent, add_penalty
 from skrnn.gradients import empty_gradient
 from skrnn.losses import Loss
 from skrnn.network import NO_DROPOUT, DropoutMasks, NetworkWeights
 from skrnn.prepared_training import BatchSource, PreparedGradients
 from skrnn.sequences import Sequences
-from skrnn.solvers import gradient_parts
 from skrnn.teams import Team
 from skrnn.threads import ALONE
 from skrnn.workspace import Workspaces
@@ -41,36 +38,6 @@ PIECES_A_THREAD = 4
 # for other data: the kernels of larger networks outweigh what making the calls takes.
 MOST_KEPT = 8
 MOST_KEPT_BYTES = 2**24
-
-
-@jit
-def _add_penalty_gradient(params, strength, gradient):
-    for k in range(params.size):
-        gradient[k] += strength * params[k]
-
-
-def clip_norm(gradient, max_norm):
-    """Scale a gradient down to a norm, in place.
-
-    Parameters
-    ----------
-    gradient : ndarray or SparseGradient
-        The flat gradient.
-    max_norm : float or None
-        The largest norm to leave alone.
-
-    References
-    ----------
-    R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent neural
-    networks", ICML 2013.
-    """
-    if max_norm is None:
-        return
-    parts = gradient_parts(gradient)
-    norm = sqrt(sum(map(squared_norm, parts)))
-    if max_norm < norm < np.inf:
-        for part in parts:
-            part *= part.dtype.type(max_norm / (norm + 1e-6))
 
 
 class Dropout:
@@ -243,8 +210,7 @@ class Objective:
         gradient : ndarray of shape (layout.size,) or SparseGradient
             Its gradient, valid until the next call; sparse where the network has tables.
         """
-        total_weight = self.mean_weight * indices.size
-        most_prepared = self._prepared.begin(params, total_weight)
+        total_weight, most_prepared = self.begin_batch(params, indices.size)
         if indices.size <= min(most_prepared, self._piece_size):
             return self._gradient_of_piece(params, indices, total_weight)
         pieces = self._pieces_made_ready(indices.size, most_prepared)
@@ -255,6 +221,51 @@ class Objective:
         total = self._gradients[0]
         loss += self._penalize(params, total.vector, total_weight)
         return loss, total.result()
+
+    def begin_batch(self, params, n_sequences):
+        """Begin batches of so many sequences, which any number of calls made ready may run.
+
+        Returns
+        -------
+        total_weight : float
+            What the loss of a batch is divided by.
+        most : int
+            How many sequences may be run at a time by calls made ready.
+        """
+        total_weight = self.mean_weight * n_sequences
+        return total_weight, self._prepared.begin(params, total_weight)
+
+    def descent(self, params, n_sequences, solver, max_norm):
+        """Return what makes steps for batches of so many sequences in machine code.
+
+        Parameters
+        ----------
+        params : ndarray of shape (layout.size,)
+            The weights.
+        n_sequences : int
+            How many sequences a batch has.
+        solver : Solver
+            What steps along the gradients.
+        max_norm : float or None
+            The largest norm of a gradient.
+
+        Returns
+        -------
+        descent : Descent or None
+            What makes the steps; None where something of it needs Python, perhaps for now.
+        """
+        total_weight, most = self.begin_batch(params, n_sequences)
+        if n_sequences > min(most, self._piece_size):
+            return None
+        with self._workspaces.borrow() as workspace:
+            prepared = self._prepared.make(n_sequences, workspace)
+        if any(table is None for table in prepared.tables):
+            return None
+        n_steps = n_sequences * int(self.sequences.offsets[1])
+        n_at_once = max(1, MOST_WORK // (n_steps * self.network.n_dense))
+        penalty = self.alpha / total_weight, self._weight_slices
+        descent = Descent(prepared, params, solver, penalty, max_norm, n_at_once)
+        return descent if descent.is_ready() else None
 
     def _pieces_made_ready(self, n_sequences, most):
         """Return the pieces of a batch of sequences of one length; None if any is too large."""
@@ -467,8 +478,7 @@ class Objective:
         """Add the penalty's gradient and return its value."""
         if self.alpha == 0:
             return 0.0
-        strength, value = self.alpha / total_weight, 0.0
+        strength, squares = np.array([self.alpha / total_weight]), np.zeros(1)
         for part in self._weight_slices:
-            value += squared_norm(params[part])
-            _add_penalty_gradient(params[part], params.dtype.type(strength), gradient[part])
-        return 0.5 * strength * value
+            add_penalty(params[part], strength, gradient[part], squares)
+        return 0.5 * strength[0] * squares[0]

@@ -14,7 +14,9 @@ from skrnn._jit import jit
 
 
 @jit
-def _adam_step(params, gradient, mean, square, rate, beta_1, beta_2, epsilon, correction):
+def _adam_step(params, gradient, mean, square, numbers):
+    rate, beta_1, beta_2 = numbers[0], numbers[1], numbers[2]
+    epsilon, correction = numbers[3], numbers[4]
     one = params.dtype.type(1)
     for k in range(params.size):
         mean[k] = beta_1 * mean[k] + (one - beta_1) * gradient[k]
@@ -23,21 +25,24 @@ def _adam_step(params, gradient, mean, square, rate, beta_1, beta_2, epsilon, co
 
 
 @jit
-def _momentum_step(params, gradient, velocity, rate, momentum):
+def _momentum_step(params, gradient, velocity, numbers):
+    rate, momentum = numbers[0], numbers[1]
     for k in range(params.size):
         velocity[k] = momentum * velocity[k] - rate * gradient[k]
         params[k] += velocity[k]
 
 
 @jit
-def _nesterov_step(params, gradient, velocity, rate, momentum):
+def _nesterov_step(params, gradient, velocity, numbers):
+    rate, momentum = numbers[0], numbers[1]
     for k in range(params.size):
         velocity[k] = momentum * velocity[k] - rate * gradient[k]
         params[k] += momentum * velocity[k] - rate * gradient[k]
 
 
 @jit
-def _rmsprop_step(params, gradient, square, rate, rho, epsilon):
+def _rmsprop_step(params, gradient, square, numbers):
+    rate, rho, epsilon = numbers[0], numbers[1], numbers[2]
     one = params.dtype.type(1)
     for k in range(params.size):
         square[k] = rho * square[k] + (one - rho) * (gradient[k] * gradient[k])
@@ -61,35 +66,50 @@ class Solver:
         The flat vector that will be stepped; only its size and type are kept.
     n_states : int
         Numbers kept for each of its elements.
+
+    Attributes
+    ----------
+    kernel : callable
+        ``kernel(params, gradient, *states, numbers)`` makes a step.
+    n_numbers : int
+        How many numbers a step needs beside the states.
+    states : tuple of ndarray
+        What is kept for each element of the vector.
+    n_steps : int
+        Steps begun.
     """
 
     def __init__(self, params, n_states):
-        self._states = tuple(np.zeros_like(params) for _ in range(n_states))
+        self.n_steps = 0
+        self.states = tuple(np.zeros_like(params) for _ in range(n_states))
 
     def copy(self):
         """Return a solver that goes on from here without this one noticing."""
         copy = copy_of(self)
-        copy._states = tuple(state.copy() for state in self._states)
+        copy.states = tuple(state.copy() for state in self.states)
         return copy
+
+    def begin_step(self, rate):
+        """Count a step of size `rate` and return its numbers, a list."""
+        self.n_steps += 1
+        return self._numbers(rate)
 
     def step(self, params, gradient, rate):
         """Move `params` one step of size `rate` along an ndarray or a SparseGradient."""
-        self._begin_step()
+        numbers = np.array(self.begin_step(rate), dtype=params.dtype)
         if isinstance(gradient, np.ndarray):
-            self._move(params, gradient, self._states, rate)
+            self.kernel(params, gradient, *self.states, numbers)
             return
         dense = slice(gradient.dense.size)
-        self._move(params[dense], gradient.dense, [s[dense] for s in self._states], rate)
+        own_states = [state[dense] for state in self.states]
+        self.kernel(params[dense], gradient.dense, *own_states, numbers)
         for table in gradient.tables:
-            views = [table.block.view(vector) for vector in (params, *self._states)]
+            views = [table.block.view(vector) for vector in (params, *self.states)]
             own, *states = (view[table.rows] for view in views)
             lines = [state.reshape(-1) for state in states]
-            self._move(own.reshape(-1), table.values.reshape(-1), lines, rate)
+            self.kernel(own.reshape(-1), table.values.reshape(-1), *lines, numbers)
             for view, moved in zip(views, (own, *states), strict=True):
                 view[table.rows] = moved
-
-    def _begin_step(self):
-        """Note that a step begins."""
 
 
 class Adam(Solver):
@@ -105,26 +125,21 @@ class Adam(Solver):
         Keeps the division finite.
     """
 
+    n_numbers = 5
+
     def __init__(self, params, *, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
         super().__init__(params, 2)
         self._beta_1, self._beta_2, self._epsilon = beta_1, beta_2, epsilon
-        self._n_steps = 0
 
-    def _begin_step(self):
-        self._n_steps += 1
+    @property
+    def kernel(self):
+        """What makes a step."""
+        return _adam_step
 
-    def _move(self, params, gradient, states, rate):
-        number = params.dtype.type
-        _adam_step(
-            params,
-            gradient,
-            *states,
-            number(rate / (1 - self._beta_1**self._n_steps)),
-            number(self._beta_1),
-            number(self._beta_2),
-            number(self._epsilon),
-            number(1 / sqrt(1 - self._beta_2**self._n_steps)),
-        )
+    def _numbers(self, rate):
+        decayed_1, decayed_2 = self._beta_1**self.n_steps, self._beta_2**self.n_steps
+        correction = 1 / sqrt(1 - decayed_2)
+        return [rate / (1 - decayed_1), self._beta_1, self._beta_2, self._epsilon, correction]
 
 
 class StochasticGradientDescent(Solver):
@@ -140,15 +155,20 @@ class StochasticGradientDescent(Solver):
         Whether to look ahead along the momentum.
     """
 
+    n_numbers = 2
+
     def __init__(self, params, *, momentum=0.9, nesterov=True):
         super().__init__(params, 1)
         self._momentum = momentum
         self._nesterov = nesterov
 
-    def _move(self, params, gradient, states, rate):
-        number = params.dtype.type
-        step = _nesterov_step if self._nesterov and self._momentum > 0 else _momentum_step
-        step(params, gradient, *states, number(rate), number(self._momentum))
+    @property
+    def kernel(self):
+        """What makes a step."""
+        return _nesterov_step if self._nesterov and self._momentum > 0 else _momentum_step
+
+    def _numbers(self, rate):
+        return [rate, self._momentum]
 
 
 class RMSprop(Solver):
@@ -164,15 +184,19 @@ class RMSprop(Solver):
         Keeps the division finite.
     """
 
+    n_numbers = 3
+
     def __init__(self, params, *, rho=0.9, epsilon=1e-8):
         super().__init__(params, 1)
         self._rho, self._epsilon = rho, epsilon
 
-    def _move(self, params, gradient, states, rate):
-        number = params.dtype.type
-        _rmsprop_step(
-            params, gradient, *states, number(rate), number(self._rho), number(self._epsilon)
-        )
+    @property
+    def kernel(self):
+        """What makes a step."""
+        return _rmsprop_step
+
+    def _numbers(self, rate):
+        return [rate, self._rho, self._epsilon]
 
 
 class Constant:

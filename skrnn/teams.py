@@ -15,17 +15,14 @@ from time import perf_counter, sleep
 import numpy as np
 
 from skrnn._atomics import add, are_left, offer, pause, read, take, write
-from skrnn._calls import run_rows_at
 from skrnn._copies import pointer
 from skrnn._jit import JIT_DISABLED, jit, kernel_part
+from skrnn._programs import GRADIENT, SIZE, loss_of, program_of, run_program
 from skrnn._subnormals import begin, end
 
 # Places on the board, each in a cache line of its own.
 _PIECES, _OFFERED, _DONE, _LEAVE, _FAILED, _BATCH = range(0, 48, 8)
 _BOARD_SIZE = 48
-# What a program consists of: a table for copies of weights, the batch for which it was run last,
-# the table of all else, and where the sequences are named and gradient and loss are left.
-_COPIES, _N_COPIES, _COPIED_FOR, _CALLS, _N_CALLS, _POSITIONS, _GRADIENT, _LOSS = range(8)
 # What is known of a piece: its first place in the batch, its length and its program.
 _FIRST, _LENGTH, _PROGRAM = range(3)
 # Looks at the board before a thread leaves, a millisecond or some.
@@ -41,21 +38,13 @@ _MOST_SAVED = 4
 @kernel_part
 def _run_piece(board, piece, program, order, gradient, loss):
     """Run a piece; what it leaves is copied to `gradient`, as words of four bytes, and `loss`."""
-    batch = board[_BATCH]
-    if program[_COPIED_FOR] != batch:
-        program[_COPIED_FOR] = batch
-        if run_rows_at(program[_COPIES], program[_N_COPIES]) < program[_N_COPIES]:
-            write(board, _FAILED, 1)
-    positions = pointer(program[_POSITIONS], np.int64)
-    for i in range(piece[_LENGTH]):
-        positions[i] = order[piece[_FIRST] + i]
-    if run_rows_at(program[_CALLS], program[_N_CALLS]) < program[_N_CALLS]:
+    if not run_program(program, board[_BATCH], order, piece[_FIRST], piece[_LENGTH]):
         write(board, _FAILED, 1)
-    if program[_GRADIENT] != gradient.ctypes.data:
-        own = pointer(program[_GRADIENT], np.uint32)
+    if program[GRADIENT] != gradient.ctypes.data:
+        own = pointer(program[GRADIENT], np.uint32)
         for i in range(gradient.size):
             gradient[i] = own[i]
-    loss[0] = pointer(program[_LOSS], np.float64)[0]
+    loss[0] = loss_of(program)
 
 
 @kernel_part
@@ -105,16 +94,6 @@ def _help(board, pieces, programs, order, gradients, losses):
         pause()
 
 
-def _program(prepared):
-    """Return the numbers of a prepared gradient; None as long as some of its calls need Python."""
-    copies, calls = prepared.tables
-    if copies is None or calls is None:
-        return None
-    places = prepared.positions, prepared.gradient.vector, prepared.value
-    tables = copies.ctypes.data, len(copies), -1, calls.ctypes.data, len(calls)
-    return [*tables, *(array.ctypes.data for array in places)]
-
-
 @cache
 def compile_teams():
     """Compile what threads would otherwise compile at the same time, waiting for each other."""
@@ -122,7 +101,7 @@ def compile_teams():
         return
     board, line = np.zeros(_BOARD_SIZE, dtype=np.int64), np.zeros(0, dtype=np.int64)
     board[_LEAVE] = 1
-    table, words = np.zeros((1, 0), dtype=np.int64), np.zeros((1, 0), dtype=np.uint32)
+    table, words = np.zeros((1, SIZE), dtype=np.int64), np.zeros((1, 0), dtype=np.uint32)
     arguments = board, table, table, line, words, np.zeros(0)
     _help(*arguments)
     _lead(0, 0, *arguments)
@@ -204,7 +183,7 @@ class Team:
     def is_ready(self):
         """Tell whether all calls are in tables by now."""
         if not self._is_ready and not JIT_DISABLED:
-            programs = [[_program(prepared) for prepared in member] for member in self._members]
+            programs = [[program_of(prepared) for prepared in member] for member in self._members]
             self._is_ready = all(program is not None for member in programs for program in member)
             if self._is_ready:
                 self._keep(programs)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 import numpy as np
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
-from skrnn.objective import clip_norm
+from skrnn.descent import clip_norm
+
+# Steps of a training below which it costs more than it saves to make calls ready for all of them.
+FEWEST_STEPS = 16
 
 
 @dataclass
@@ -197,6 +201,7 @@ class StochasticTraining:
         self.threads = threads
         self.n_seen = n_seen
         self._rate = None
+        self._descents = {}  # by the size of a batch
         # What is left of a shuffled pass over all data, where an epoch is a part of it.
         self._deck = np.empty(0, np.int64)
 
@@ -252,18 +257,56 @@ class StochasticTraining:
 
     def _run_epoch(self, params, epoch):
         """Pass once over all data and return the mean loss met on the way."""
-        order = self._draw()
-        batches = self.objective.batches(order, self.settings.batch_size)
-        total = 0.0
-        for number, batch in enumerate(batches):
-            loss, gradient = self.objective.gradient(params, batch, self.threads, self.rng)
-            clip_norm(gradient, self.settings.max_grad_norm)
-            progress = (epoch + number / len(batches)) / self.settings.max_iter
-            self._rate = self.schedule.rate(progress, self.n_seen)
-            self.solver.step(params, gradient, self._rate)
-            self.n_seen += batch.size
-            total += loss * batch.size
+        batches = self.objective.batches(self._draw(), self.settings.batch_size)
+        total, n_made = 0.0, 0
+        for size, group in groupby(batches, lambda batch: batch.size):
+            alike = list(group)
+            while alike:
+                where = epoch, n_made, len(batches)
+                losses = self._descend(params, alike, where)
+                del alike[: len(losses)]
+                n_made += len(losses)
+                self.n_seen += size * len(losses)
+                for loss in losses:
+                    total += loss * size
         return total / sum(batch.size for batch in batches)
+
+    def _descend(self, params, batches, where):
+        """Make a step for some of the first batches, all of one size, and return their losses."""
+        descent = self._descent(params, batches[0].size, len(batches))
+        few = batches[: 1 if descent is None else descent.n_at_once]
+        rates = self._rates(few, *where)
+        losses = [] if descent is None else descent.run(few, rates)
+        return losses or [self._step(params, few[0], rates[0])]
+
+    def _rates(self, batches, epoch, first, n_batches):
+        """Return the step size of some of the batches of an epoch."""
+        rates, n_seen = [], self.n_seen
+        for number, batch in enumerate(batches, first):
+            progress = (epoch + number / n_batches) / self.settings.max_iter
+            rates.append(self.schedule.rate(progress, n_seen))
+            n_seen += batch.size
+        self._rate = rates[-1]
+        return rates
+
+    def _step(self, params, batch, rate):
+        """Make a step along the gradient of a batch and return its loss."""
+        loss, gradient = self.objective.gradient(params, batch, self.threads, self.rng)
+        clip_norm(gradient, self.settings.max_grad_norm)
+        self.solver.step(params, gradient, rate)
+        return loss
+
+    def _descent(self, params, size, n_batches):
+        """Return what makes steps for batches of a size; None if each is made by itself."""
+        if size not in self._descents:
+            if n_batches == 1 or n_batches * self.settings.max_iter < FEWEST_STEPS:
+                return None
+            descent = self.objective.descent(params, size, self.solver, self.settings.max_grad_norm)
+            if descent is None:
+                return None
+            self._descents[size] = descent
+        self.objective.begin_batch(params, size)
+        return self._descents[size]
 
     def _draw(self):
         """Return the sequences of an epoch in their order; a short one goes on in the next."""

@@ -11,10 +11,11 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from skrnn import RNNClassifier, RNNRegressor, torch_layout
+from skrnn.descent import clip_norm
 from skrnn.embedding import SparseGradient
 from skrnn.losses import classification_loss
 from skrnn.network import Network
-from skrnn.objective import Objective, clip_norm
+from skrnn.objective import Objective
 from skrnn.solvers import Adam, RMSprop, StochasticGradientDescent
 from skrnn.threads import Threads
 

@@ -17,9 +17,10 @@ import vectors
 
 from skrnn import RNNClassifier, torch_layout
 from skrnn.cells import Cell
+from skrnn.descent import clip_norm
 from skrnn.losses import classification_loss
 from skrnn.network import DIRECTIONS, NetworkWeights
-from skrnn.objective import Objective, clip_norm
+from skrnn.objective import Objective
 from skrnn.solvers import Adam, RMSprop, StochasticGradientDescent
 from skrnn.threads import Threads
 from skrnn.workspace import Workspace

@@ -16,7 +16,7 @@ from test_training import (
 )
 
 from skrnn._sums import squared_norm
-from skrnn.objective import clip_norm
+from skrnn.descent import clip_norm
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -10,6 +10,7 @@ from skrnn._calls import compile_tables
 from skrnn._gemm import LARGE, add_transposed_product
 from skrnn.cells import Cell, resolve_cell
 from skrnn.cells.registry import CELLS
+from skrnn.descent import compile_descent
 from skrnn.estimators import RNNClassifier, RNNRegressor
 from skrnn.forecasting import RNNForecaster
 from skrnn.sequences import FLOAT32, FLOAT64
@@ -37,6 +38,7 @@ def compile_everything(cells, dtypes):
     compile_tables()
     compile_teams()
     for dtype in dtypes:
+        compile_descent(dtype)
         for cell in cells:
             _run_network(cell, dtype)
         _run_everything_else(cells[0], dtype)
