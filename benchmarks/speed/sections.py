@@ -123,8 +123,8 @@ def _distances(found):
 
 def threads(plan):
     """This library with one and with two threads, at once alive."""
-    large = {"n_units": 128, "batch_size": 128}
-    shapes = {name: SHAPES[name] for name in plan.shapes} | {"H128B128": large}
+    shapes = {name: SHAPES[name] for name in plan.shapes}
+    shapes |= {f"H{n}B128": {"n_units": n, "batch_size": 128} for n in (16, 128, 256)}
     cases = [
         Case(f"{cell}/{name}", cell, **{**shape, **plan.changes})
         for cell in plan.cells
