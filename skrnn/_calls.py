@@ -62,6 +62,16 @@ def _run_rows(table):
     return run_rows_at(table.ctypes.data, table.shape[0])
 
 
+@jit
+def _run_rows_often(table, times):
+    """Return how many times all kernels ended well, and in the next one how many."""
+    for time in range(times):
+        done = run_rows_at(table.ctypes.data, table.shape[0])
+        if done < table.shape[0]:
+            return time, done
+    return times, 0
+
+
 # Compiled kernels and their addresses, by kernel and what its arguments look like; None for those
 # that must be called from Python.
 _found = {}
@@ -150,9 +160,20 @@ class _Table:
 
     def run(self):
         done = _run_rows(self.rows)
-        # From the first on that failed, from Python, which raises what it raises.
-        for i in range(done, len(self.rows)):
-            function, arguments = self._calls[self._first + i]
+        if done < len(self.rows):
+            self._run_from(done)
+
+    def run_often(self, times):
+        """Run all calls again and again; return how many times that was."""
+        n_runs, done = _run_rows_often(self.rows, times)
+        if n_runs < times:
+            self._run_from(done)
+            n_runs += 1
+        return n_runs
+
+    def _run_from(self, i):
+        """Run a call that failed, and those behind it, from Python, which raises what it raises."""
+        for function, arguments in self._calls[self._first + i : self._first + len(self.rows)]:
             function(*arguments)
 
 
@@ -188,9 +209,7 @@ class CallList:
         self.calls = self.parts = list(calls)
         self._runs_left = RUNS_BEFORE
         if is_shared:
-            self._make_tables()
-            # Some kernels may not have been compiled yet.
-            self._runs_left = int(any(isinstance(part[0], Dispatcher) for part in self.parts))
+            self.make_tables()
 
     def run(self):
         """Make all calls."""
@@ -199,7 +218,17 @@ class CallList:
         if self._runs_left:
             self._runs_left -= 1
             if not self._runs_left:
-                self._make_tables()
+                self._put_in_tables()
+
+    def run_often(self, times):
+        """Make all calls again and again, so many times in all."""
+        while times > 0:
+            table = _table_of(self.parts[0]) if len(self.parts) == 1 else None
+            if table is None:
+                self.run()
+                times -= 1
+            else:
+                times -= table.run_often(times)
 
     @property
     def rows(self):
@@ -223,7 +252,13 @@ class CallList:
         for i, one in enumerate(bound):
             table.put(i, one)
 
-    def _make_tables(self):
+    def make_tables(self):
+        """Put calls in tables before their time, those whose kernels have been compiled by now."""
+        if self._runs_left:
+            self._put_in_tables()
+            self._runs_left = int(any(isinstance(part[0], Dispatcher) for part in self.parts))
+
+    def _put_in_tables(self):
         self.parts = _in_tables(self.calls)
 
 
@@ -241,7 +276,9 @@ def _in_tables(calls):
 def compile_tables():
     """Compile what goes through tables, which happens late otherwise."""
     compile_copies()
-    _run_rows(np.zeros((0, _ROW), dtype=_WORD))
+    nothing = np.zeros((0, _ROW), dtype=_WORD)
+    _run_rows(nothing)
+    _run_rows_often(nothing, 0)
 
 
 __all__ = ["CallList", "compile_tables", "run_rows_at"]

@@ -1,14 +1,15 @@
 """Copies of arrays as kernels, for lists of calls that are gone through in machine code.
 
 What is copied where is described by a job, a line of whole numbers with addresses, lengths and
-strides: one kernel copies arrays of any shape and type, and is compiled once. The addresses must
-stay valid while the job is in use.
+strides: one kernel copies arrays of numbers of four or eight bytes, whatever their shape, and is
+compiled once. The addresses must stay valid while the job is in use; arrays do not overlap.
 """
 
 from __future__ import annotations
 
 import ctypes
 from functools import cache
+from itertools import chain
 
 import numpy as np
 from numba.core import types
@@ -76,7 +77,7 @@ def _copy_rows(jobs, positions):
     """Copy chosen rows of some arrays, one after another."""
     for job in jobs:
         for i in range(positions.size):
-            # Of three axes a job has the first strides alone, of rows.
+            # The first axis of such a job is that of rows, which are counted here.
             target = job[_TARGET] + i * job[_AXES + 1]
             _copy_one(job, target, job[_SOURCE] + positions[i] * job[_AXES + 2])
 
@@ -108,7 +109,7 @@ def _job(target, source):
     axes = _merged_axes(target, source)
     size = target.itemsize
     strides = [stride for _, *both in axes for stride in both]
-    fit = target.dtype == source.dtype and size in _SIZES and len(axes) <= _MOST_AXES
+    fit = _may_be_copied(source, target) and len(axes) <= _MOST_AXES
     if not fit or any(stride % size for stride in strides) or not _is_aligned(target, source):
         return None
     axes = [(1, 0, 0)] * (_MOST_AXES - len(axes)) + axes
@@ -137,25 +138,27 @@ def fill_with_zeros(array):
 
 
 def _fill_job(array):
-    if not _has_size(array):
+    if not _may_be_copied(array, array):
         return None
     zero = _ZERO.view(array.dtype)[0, ...]
     job = _job(array, np.broadcast_to(zero, array.shape))
     return None if job is None else (_copy, (job,))
 
 
-def _has_size(array):
-    return array.itemsize in _SIZES
+def _may_be_copied(source, target):
+    """Tell whether a target may be written to as plain words, in the type of the source."""
+    is_plain = target.itemsize in _SIZES and not target.dtype.hasobject
+    return source.dtype == target.dtype and is_plain and target.flags.writeable
 
 
-def take_rows(sources, positions, targets):
+def gather_rows(sources, positions, targets):
     """Copy the rows of arrays at some positions, which are valid, to the rows of others."""
     for source, target in zip(sources, targets, strict=True):
         # Any mode but "raise" writes to its place at once.
         source.take(positions, axis=0, out=target, mode="clip")
 
 
-def _take_job(sources, positions, targets):
+def _gather_job(sources, positions, targets):
     jobs = [_row_job(*pair) for pair in zip(sources, targets, strict=True)]
     if positions.dtype != np.int64 or any(job is None for job in jobs):
         return None
@@ -164,16 +167,18 @@ def _take_job(sources, positions, targets):
 
 def _row_job(source, target):
     whole = source.flags.c_contiguous and target.flags.c_contiguous
-    same = source.dtype == target.dtype and _has_size(source)
+    same = _may_be_copied(source, target) and source.shape[1:] == target.shape[1:]
     if not (whole and same and _is_aligned(source, target)):
         return None
     n, size = target[:1].size, source.itemsize
-    row = n * size
-    return size, address_of(target), address_of(source), 0, row, row, 0, 0, 0, n, size, size
+    axes = (0, n * size, n * size), (0, 0, 0), (n, size, size)
+    return size, address_of(target), address_of(source), *chain.from_iterable(axes)
 
 
 _JOBS = (
-    {} if JIT_DISABLED else {np.copyto: _copy_job, fill_with_zeros: _fill_job, take_rows: _take_job}
+    {}
+    if JIT_DISABLED
+    else {np.copyto: _copy_job, fill_with_zeros: _fill_job, gather_rows: _gather_job}
 )
 
 
@@ -183,7 +188,7 @@ def as_kernel(function, arguments):
     Parameters
     ----------
     function : callable
-        `numpy.copyto`, :func:`fill_with_zeros`, :func:`take_rows`, or anything else.
+        `numpy.copyto`, :func:`fill_with_zeros`, :func:`gather_rows`, or anything else.
     arguments : tuple
         Its arguments, arrays that stay where they are.
     """
@@ -209,6 +214,6 @@ __all__ = [
     "compile_copies",
     "copy_all",
     "fill_with_zeros",
+    "gather_rows",
     "pointer",
-    "take_rows",
 ]

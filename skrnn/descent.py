@@ -79,16 +79,16 @@ def clip_norm(gradient, max_norm):
 
 
 @jit
-def _descend(orders, numbers, program, steps, place, strength, squares, losses):
-    """Make a step for each batch; return how many were made before a kernel did not end well."""
+def _descend(orders, numbers, program, steps, place, strength, squares, losses, n_made):
+    """Make a step for each batch, until a kernel does not end well, and count them."""
     for i in range(orders.shape[0]):
         if not run_program(program, i, orders[i], 0, orders.shape[1]):
-            return i
+            return
         for k in range(place.size):
             place[k] = numbers[i, k]
         run_rows_at(steps[0], steps[1])
         losses[i] = loss_of(program) + 0.5 * strength[0] * squares[0]
-    return orders.shape[0]
+        n_made[0] += 1
 
 
 def compile_descent(dtype):
@@ -96,7 +96,8 @@ def compile_descent(dtype):
     numbers, line = np.zeros((0, 1), dtype=dtype), np.zeros(SIZE, dtype=np.int64)
     place, one = np.zeros(1, dtype=dtype), np.zeros(1)
     if not JIT_DISABLED:
-        _descend(np.zeros((0, 0), dtype=np.int64), numbers, line, line, place, one, one, one)
+        orders = np.zeros((0, 0), dtype=np.int64)
+        _descend(orders, numbers, line, line, place, one, one, one, line)
 
 
 class Descent:
@@ -153,19 +154,19 @@ class Descent:
             The loss of each, before its step; fewer if a kernel did not end well.
         """
         solver, rows = self._solver, self._steps.rows
-        numbers = np.array([solver.begin_step(rate) for rate in rates], dtype=self._place.dtype)
-        losses = np.empty(len(batches))
-        flags = begin()
+        losses, n_before = np.empty(len(batches)), solver.n_steps
+        n_made, flags = np.zeros(1, dtype=np.int64), begin()
         try:
-            n_made = _descend(
+            numbers = np.array([solver.begin_step(rate) for rate in rates], dtype=self._place.dtype)
+            _descend(
                 np.stack(batches), numbers, np.array(program_of(self._prepared)),
                 np.array([address_of(rows), len(rows)]), self._place, self._strength,
-                self._squares, losses,
+                self._squares, losses, n_made,
             )  # fmt: skip
-        finally:
+        finally:  # an interrupt is raised only when the kernel has ended
+            solver.n_steps = n_before + int(n_made[0])
             end(flags)
-        solver.n_steps -= len(batches) - n_made
-        return losses[:n_made].tolist()
+        return losses[: n_made[0]].tolist()
 
 
 __all__ = ["Descent", "add_penalty", "clip_norm", "compile_descent"]

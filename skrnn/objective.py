@@ -137,6 +137,7 @@ class Objective:
         self._may_cut = walk is bptt.full and network.n_directions == 1
         self._workspaces = Workspaces()
         self._gradients = {}
+        self._waiting = np.empty((0, 0))  # gradients of pieces that a team has run
         self._teams = {}  # by the size of a batch, how many threads there are, and kind of data
         self._prepared = PreparedGradients(network, loss)
         self.read_from(sequences, target, weight, mean_weight)
@@ -153,8 +154,7 @@ class Objective:
     def is_worth_keeping(self):
         """Whether calls were made ready that other data may use, and what they need is small."""
         # The weights, and a gradient for each workspace and each piece that is waiting.
-        n_vectors = 1 + len(self._workspaces) + len(self._gradients)
-        n_vectors += sum(len(team.gradients) for team in self._teams.values())
+        n_vectors = 1 + len(self._workspaces) + len(self._gradients) + len(self._waiting)
         n_bytes = self._workspaces.n_bytes + n_vectors * self._n_weight_bytes
         few = 0 < len(self._prepared) <= MOST_KEPT and len(self._teams) <= MOST_KEPT
         return few and n_bytes <= MOST_KEPT_BYTES
@@ -173,7 +173,7 @@ class Objective:
         self._piece_size = PIECE if self._n_weight_bytes < MANY_BYTES else PIECE // 2
         self._equal_pieces = {}  # by the size of a batch
         for team in self._teams.values():
-            team.look_again()
+            team.forget_tables()
         most = self._count_prepared()
         self._prepared.read_from(BatchSource(sequences, target, weight) if most else None, most)
 
@@ -210,9 +210,20 @@ class Objective:
         gradient : ndarray of shape (layout.size,) or SparseGradient
             Its gradient, valid until the next call; sparse where the network has tables.
         """
+        flags = begin()
+        try:
+            return self._gradient(params, indices, threads, rng)
+        finally:
+            end(flags)
+
+    def _gradient(self, params, indices, threads, rng):
+        """Do what `gradient` does, in a thread that takes subnormal numbers for zero."""
         total_weight, most_prepared = self.begin_batch(params, indices.size)
         if indices.size <= min(most_prepared, self._piece_size):
-            return self._gradient_of_piece(params, indices, total_weight)
+            with self._workspaces.borrow() as workspace:
+                loss, gradient = self._prepared.evaluate(indices, workspace)
+            loss += self._penalize(params, gradient.vector, total_weight)
+            return loss, gradient.vector
         pieces = self._pieces_made_ready(indices.size, most_prepared)
         if pieces is not None:
             loss = self._run_prepared(indices, pieces, threads)
@@ -392,7 +403,11 @@ class Objective:
         key = n_sequences, n_threads, *self._prepared.kind
         if key not in self._teams:
             members = self._make_ready({piece.size for piece in pieces}, n_threads)
-            self._teams[key] = Team(pieces, members, self._n_at_once(n_threads))
+            n_at_once = min(self._n_at_once(n_threads), len(pieces))
+            if n_threads > 1 and len(self._waiting) < n_at_once:
+                vector = self._gradient_at(0, self.sequences.dtype).vector
+                self._waiting = np.empty_like(vector, shape=(n_at_once, vector.size))
+            self._teams[key] = Team(pieces, members, self._waiting[:n_at_once])
         return self._teams[key]
 
     def _make_ready(self, sizes, n_threads):
@@ -407,17 +422,6 @@ class Objective:
                 {size: self._prepared.make(size, w, is_shared=n_threads > 1) for size in sizes}
                 for w in borrowed
             ]
-
-    def _gradient_of_piece(self, params, indices, total_weight):
-        """Return loss and gradient of a batch that is run at once in this thread."""
-        flags = begin()
-        try:
-            with self._workspaces.borrow() as workspace:
-                loss, gradient = self._prepared.evaluate(indices, workspace)
-            loss += self._penalize(params, gradient.vector, total_weight)
-        finally:
-            end(flags)
-        return loss, gradient.vector
 
     def _n_at_once(self, n_threads):
         """Return how many pieces threads share before their gradients are added up."""
@@ -481,4 +485,4 @@ class Objective:
         strength, squares = np.array([self.alpha / total_weight]), np.zeros(1)
         for part in self._weight_slices:
             add_penalty(params[part], strength, gradient[part], squares)
-        return 0.5 * strength[0] * squares[0]
+        return float(0.5 * strength[0] * squares[0])

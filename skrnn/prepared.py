@@ -12,6 +12,7 @@ import numpy as np
 
 from skrnn._calls import CallList
 from skrnn._copies import copy_all
+from skrnn._jit import jit
 from skrnn._subnormals import begin, end
 from skrnn.batching import EqualBatch
 from skrnn.masks import NO_DROPOUT
@@ -27,6 +28,12 @@ MOST_SEQUENCES = 64
 STRETCH_BYTES = 2**20
 # Shapes of input whose runs are kept.
 MOST_SHAPES = 4
+
+
+@jit
+def _move_on(rows, n_steps):
+    for i in range(rows.size):
+        rows[i] += n_steps[0]
 
 
 class PreparedRun:
@@ -78,7 +85,8 @@ class PreparedRun:
                     for d, layer in enumerate(directions)
                 ]
             )
-        self._calls, self._whole = CallList(self._listed), None
+        self._calls, self._whole, self._stretches = CallList(self._listed), None, None
+        self._rows = np.empty(n_sequences, dtype=np.int64)
         self._lines = steps.reshape(-1), steps.reshape(n_steps, n_sequences, -1)
         self.trace = Trace(self.batch, NO_DROPOUT, layers, None, None, None, steps)
 
@@ -147,6 +155,37 @@ class PreparedRun:
         """
         self._begin(before)
         self._calls.run()
+
+    def advance_often(self, sequences, rows, times):
+        """Run stretches of neighbouring steps one after another, beginning with zero states.
+
+        Parameters
+        ----------
+        sequences : Sequences
+            Where the steps are.
+        rows : ndarray of int64 of shape (n,)
+            The first row of each sequence.
+        times : int
+            How many stretches, of as many steps as this runs.
+        """
+        if self._stretches is None:
+            n_steps = np.array([self.shape.n_steps])
+            copies = zip(self.initial, self.final, strict=True)
+            self._stretches = CallList(
+                [
+                    None,
+                    *((np.copyto, pair) for pair in copies),
+                    *self._listed,
+                    (_move_on, (self._rows, n_steps)),
+                ]
+            )
+        self._rows[...] = rows
+        for states in self.final:
+            states[...] = 0
+        pack = sequences.prepare_pack(self._rows, self.shape.starts, self.trace.steps)
+        self._stretches.exchange_first([pack])
+        self._stretches.run_often(times)
+        self._stretches.exchange_first([None])
 
     def _begin(self, before):
         for i, states in enumerate(self.initial):
@@ -312,22 +351,43 @@ def run_in_stretches(network, params, sequences, first, n_sequences, what):
     n_steps = int(sequences.offsets[first + 1] - rows[0])
     most = STRETCH_BYTES // (n_sequences * _numbers_a_step(network) * params.itemsize)
     length = -(-n_steps // -(-n_steps // max(1, most)))
-    kept = np.zeros((n_sequences, network.n_features), dtype=params.dtype)
+    run = _run_pooled if network.pooling != "last" else _run_to_the_end
+    run, pooled = run(network, params, sequences, rows, n_steps, length)
+    values = run.read_pooled(pooled, what)
+    give_back(network, params, run)
+    return values
+
+
+def _run_to_the_end(network, params, sequences, rows, n_steps, length):
+    """Return the run of the last stretch, and its last outputs."""
+    n_whole = n_steps // length
+    run = borrow(network, params, rows.size, length)
+    if n_whole > 1:
+        run.advance_often(sequences, rows, n_whole)
+    else:
+        sequences.pack_rows(rows, run.shape.starts, run.trace.steps)
+        run.advance()
+    if n_whole * length < n_steps:
+        before, run = run, borrow(network, params, rows.size, n_steps - n_whole * length)
+        sequences.pack_rows(rows + n_whole * length, run.shape.starts, run.trace.steps)
+        run.advance(before.final)
+        give_back(network, params, before)
+    return run, run.outputs[-1]
+
+
+def _run_pooled(network, params, sequences, rows, n_steps, length):
+    """Return the run of the last stretch, and what is pooled of all steps."""
+    kept = np.zeros((rows.size, network.n_features), dtype=params.dtype)
     run = None
     for start in range(0, n_steps, length):
         before, last = run, min(start + length, n_steps)
         if run is None or run.shape.n_steps != last - start:
-            run = borrow(network, params, n_sequences, last - start)
+            run = borrow(network, params, rows.size, last - start)
         sequences.pack_rows(rows + start, run.shape.starts, run.trace.steps)
         run.advance(None if before is None else before.final)
         if before is not None and before is not run:
             give_back(network, params, before)
-        if network.pooling != "last":
-            for t, output in enumerate(run.outputs, start):
-                kept, pooled = network.head.stream(output, kept, t + 1)
-            kept = kept.copy()  # the next stretch overwrites what it may be a view of
-    if network.pooling == "last":
-        pooled = run.outputs[-1]
-    values = run.read_pooled(pooled, what)
-    give_back(network, params, run)
-    return values
+        for t, output in enumerate(run.outputs, start):
+            kept, pooled = network.head.stream(output, kept, t + 1)
+        kept = kept.copy()  # the next stretch overwrites what it may be a view of
+    return run, pooled

@@ -13,7 +13,7 @@ from itertools import chain
 import numpy as np
 
 from skrnn._calls import CallList
-from skrnn._copies import fill_with_zeros, take_rows
+from skrnn._copies import fill_with_zeros, gather_rows
 from skrnn.batching import add_rows
 from skrnn.gradients import empty_gradient
 from skrnn.network import NetworkWeights
@@ -78,10 +78,10 @@ class BatchSource:
         Returns
         -------
         calls : list of (callable, tuple)
-            Functions with their arguments, as many for each source.
+            Functions with their arguments; how many does not depend on the source.
         """
         pack = self._sequences.prepare_pack(places[0], starts, steps)
-        return [(take_rows, (self._read, positions, places)), pack]
+        return [(gather_rows, (self._read, positions, places)), pack]
 
 
 class PreparedGradient:
@@ -188,6 +188,11 @@ class PreparedGradient:
         if self._n_batches != n_batches:
             self._n_batches = n_batches
             self._copies.run()
+
+    def make_tables(self):
+        """Put all calls in tables whose kernels have been compiled by now."""
+        self._copies.make_tables()
+        self._calls.make_tables()
 
     @property
     def tables(self):

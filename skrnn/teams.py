@@ -8,8 +8,11 @@ look out for another one, then they leave and their threads go to sleep.
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import wait
+from contextlib import suppress
 from functools import cache
+from itertools import chain
 from time import perf_counter, sleep
 
 import numpy as np
@@ -18,16 +21,16 @@ from skrnn._atomics import add, are_left, offer, pause, read, take, write
 from skrnn._copies import pointer
 from skrnn._jit import JIT_DISABLED, jit, kernel_part
 from skrnn._programs import GRADIENT, SIZE, loss_of, program_of, run_program
-from skrnn._subnormals import begin, end
 
 # Places on the board, each in a cache line of its own.
 _PIECES, _OFFERED, _DONE, _LEAVE, _FAILED, _BATCH = range(0, 48, 8)
 _BOARD_SIZE = 48
 # What is known of a piece: its first place in the batch, its length and its program.
 _FIRST, _LENGTH, _PROGRAM = range(3)
-# Looks at the board before a thread leaves, a millisecond or some.
+# Looks at the board before a thread leaves: a fraction of a millisecond on some processors, on
+# others some of them.
 _LOOKS = 100_000
-# So many times that while another thread is still at work on a piece.
+# So many times that while another thread is still at work on a piece, whoever waits for it.
 _PATIENCE = 100
 # Batches that one thread runs alone, at most, once sharing them has not paid.
 _LONGEST_PAUSE = 255
@@ -72,8 +75,8 @@ def _lead(first, last, board, pieces, programs, order, gradients, losses):
 
 
 @jit
-def _look(board):
-    """Look until all pieces are done, but not for long; return whether they are."""
+def _is_done(board):
+    """Tell whether all pieces are done, after a while if need be."""
     for _ in range(_LOOKS):
         if read(board, _DONE) == read(board, _OFFERED):
             return True
@@ -105,7 +108,7 @@ def compile_teams():
     arguments = board, table, table, line, words, np.zeros(0)
     _help(*arguments)
     _lead(0, 0, *arguments)
-    _look(board)
+    _is_done(board)
 
 
 class _Account:
@@ -119,8 +122,8 @@ class _Account:
         self._piece = np.inf  # seconds that a piece takes a thread that is not kept from it
         self._saved, self._pause, self._left = 0.0, 0, 0
 
-    def is_open(self):
-        """Tell whether the next batch is to be shared."""
+    def begin_batch(self):
+        """Count a batch and tell whether it is to be shared."""
         self._left -= self._left > 0
         return self._left == 0
 
@@ -149,16 +152,11 @@ class Team:
         The places of each piece in a batch.
     members : list of dict
         For each thread what runs its pieces, by their size: a PreparedGradient.
-    n_at_once : int
-        How many pieces several threads share before their gradients are added up.
-
-    Attributes
-    ----------
-    gradients : ndarray of shape (n, layout.size)
-        Where gradients wait for that.
+    gradients : ndarray of shape (n_at_once, layout.size)
+        Where those of pieces wait to be added up, so many at once; one thread needs none.
     """
 
-    def __init__(self, pieces, members, n_at_once):
+    def __init__(self, pieces, members, gradients):
         sizes, lengths = sorted(members[0]), [piece.size for piece in pieces]
         firsts = np.cumsum([0, *lengths[:-1]])
         programs = [sizes.index(length) for length in lengths]
@@ -167,22 +165,24 @@ class Team:
         self._order = np.empty_like(self._places)
         self._board = np.zeros(_BOARD_SIZE, dtype=np.int64)
         vector = members[0][sizes[0]].gradient.vector
-        if len(members) == 1:
-            self.gradients = vector[np.newaxis]  # added up before the next piece
-        else:
-            self.gradients = np.empty((min(n_at_once, len(pieces)), vector.size), vector.dtype)
+        # One thread adds its own up before the next piece.
+        self._gradients = gradients if len(members) > 1 else vector[np.newaxis]
         self._losses = np.empty(len(pieces))
         self._members = [[member[size] for size in sizes] for member in members]
         self._arguments, self._is_ready = None, False
         self._helpers, self._account = [None] * (len(members) - 1), _Account()
+        self._process = os.getpid()  # no helper lives on in a forked one
 
-    def look_again(self):
-        """Have :meth:`is_ready` look anew: calls have been exchanged."""
+    def forget_tables(self):
+        """Have :meth:`is_ready` look for tables anew: calls have been exchanged."""
         self._is_ready = False
 
     def is_ready(self):
         """Tell whether all calls are in tables by now."""
         if not self._is_ready and not JIT_DISABLED:
+            if self._helpers:  # which may never have run anything
+                for prepared in chain.from_iterable(self._members):
+                    prepared.make_tables()
             programs = [[program_of(prepared) for prepared in member] for member in self._members]
             self._is_ready = all(program is not None for member in programs for program in member)
             if self._is_ready:
@@ -193,7 +193,7 @@ class Team:
         """Write programs where helpers, some of whom may look at the board, read them."""
         if self._arguments is None:
             compile_teams()
-            words = self.gradients.view(np.uint32)
+            words = self._gradients.view(np.uint32)
             self._arguments = [
                 (self._board, self._pieces, np.array(member), self._order, words, self._losses)
                 for member in programs
@@ -222,25 +222,28 @@ class Team:
         """
         indices.take(self._places, out=self._order, mode="clip")
         self._board[_BATCH], self._board[_FAILED] = number, 0
-        n_pieces, n_at_once = len(self._pieces), len(self.gradients)
-        is_shared = len(self._helpers) > 0 and self._account.is_open()
+        n_pieces, n_at_once = len(self._pieces), len(self._gradients)
+        is_shared = len(self._helpers) > 0 and self._account.begin_batch()
         self._board[_LEAVE] = not is_shared
         n_started = self._call_together(threads) if is_shared else 0
-        before = begin()
-        try:
-            for first in range(0, n_pieces, n_at_once):
-                last = min(first + n_at_once, n_pieces)
-                seconds = self._share(first, last, threads)
-                # To come back takes a while, which says nothing of the next batch.
-                if is_shared and n_started == 0:
-                    self._account.note(seconds, last - first)
-                self._add_up(first, last - first, total)
-        finally:
-            end(before)
-        return None if self._board[_FAILED] else sum(self._losses.tolist())
+        for first in range(0, n_pieces, n_at_once):
+            last = min(first + n_at_once, n_pieces)
+            seconds = self._share(first, last)
+            # To come back takes a while, which says nothing of the next batch.
+            if is_shared and n_started == 0:
+                self._account.note(seconds, last - first)
+            self._add_up(first, last - first, total)
+        if self._board[_FAILED]:
+            return None
+        loss = 0.0
+        for part in self._losses.tolist():  # `sum` would add them in another way
+            loss += part
+        return loss
 
     def _call_together(self, threads):
         """Have those come back who have left; return how many these were."""
+        if self._process != os.getpid():
+            self._process, self._helpers = os.getpid(), [None] * len(self._helpers)
         n_started = 0
         for i, helper in enumerate(self._helpers, 1):
             if helper is None or helper.done():
@@ -250,33 +253,41 @@ class Team:
                 n_started += 1
         return n_started
 
-    def _share(self, first, last, threads):
+    def _share(self, first, last):
         """Run some pieces; return the seconds that took."""
         started = perf_counter()
-        threads.is_working = True  # and stays so if the wait is interrupted
-        n_own = _lead(first, last, *self._arguments[0])
-        ended = perf_counter()
-        if n_own > 0:
-            self._account.note_own(ended - started, n_own)
-        if n_own < last - first:
-            self._wait()
+        try:
+            n_own = _lead(first, last, *self._arguments[0])
             ended = perf_counter()
-        threads.is_working = False
+            if n_own > 0:
+                self._account.note_own(ended - started, n_own)
+            if n_own < last - first:
+                self._wait()
+                ended = perf_counter()
+        except BaseException:
+            self._dismiss()  # what they work on may be gone soon
+            raise
         return ended - started
 
     def _wait(self):
         """Wait until all is done, even if pieces are long or threads do not get to run."""
         for _ in range(_PATIENCE):
-            if _look(self._board):
+            if _is_done(self._board):
                 return
             sleep(0)
+        self._dismiss()
+
+    def _dismiss(self):
+        """Wait until all helpers have left, whoever interrupts."""
         self._board[_LEAVE] = 1
-        wait([helper for helper in self._helpers if helper is not None])
+        while not all(helper is None or helper.done() for helper in self._helpers):
+            with suppress(KeyboardInterrupt):
+                wait([helper for helper in self._helpers if helper is not None])
 
     def _add_up(self, first, count, total):
         if first == 0:
-            total[...] = self.gradients[0]
-        for gradient in self.gradients[int(first == 0) : count]:
+            total[...] = self._gradients[0]
+        for gradient in self._gradients[int(first == 0) : count]:
             total += gradient
 
 

@@ -27,14 +27,12 @@ class Threads:
     ----------
     count : int
         How many, the calling one included.
-    is_working : bool
-        Whether a thread beside the calling one may be at work, for which the end must wait.
     """
 
     def __init__(self, n_jobs):
         self.count = max(1, effective_n_jobs(n_jobs))
         self._executor = None
-        self.is_working = False
+        self._is_working = False
 
     def __enter__(self):
         return self
@@ -43,7 +41,7 @@ class Threads:
         executor, self._executor = self._executor, None
         if executor is None:
             return
-        if self.is_working:
+        if self._is_working:
             executor.shutdown(cancel_futures=True)
         else:
             _idle.append((self.count, executor))
@@ -72,7 +70,7 @@ class Threads:
                     raise
 
         n_helpers = min(self.count, len(calls)) - 1
-        self.is_working = n_helpers > 0
+        self._is_working = n_helpers > 0
         helpers = [self.start(take_calls) for _ in range(n_helpers)]
         before = begin()
         try:
@@ -82,14 +80,17 @@ class Threads:
             # One that has not begun by now would find nothing to do.
             begun = [helper for helper in helpers if not helper.cancel()]
             wait(begun)  # an interrupt may end it early
-            self.is_working = False
+            self._is_working = False
             calls.clear()  # which a thread that goes to sleep or wakes up may still hold
         for helper in begun:
             helper.result()
         return results
 
     def start(self, function, *arguments):
-        """Have another thread make a call as soon as it can; return its Future."""
+        """Have another thread make a call as soon as it can; return its Future.
+
+        Nobody waits for it at the end of the block.
+        """
         return self._started().submit(function, *arguments)
 
     def _started(self):

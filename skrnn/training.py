@@ -11,9 +11,11 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
+from skrnn._subnormals import begin, end
 from skrnn.descent import clip_norm
 
-# Steps of a training below which it costs more than it saves to make calls ready for all of them.
+# Steps for batches of one size, in a whole training, below which it costs more than it saves to
+# make calls ready for all of them.
 FEWEST_STEPS = 16
 
 
@@ -258,26 +260,29 @@ class StochasticTraining:
     def _run_epoch(self, params, epoch):
         """Pass once over all data and return the mean loss met on the way."""
         batches = self.objective.batches(self._draw(), self.settings.batch_size)
-        total, n_made = 0.0, 0
+        total, n_before = 0.0, 0
         for size, group in groupby(batches, lambda batch: batch.size):
-            alike = list(group)
-            while alike:
-                where = epoch, n_made, len(batches)
-                losses = self._descend(params, alike, where)
-                del alike[: len(losses)]
+            alike, n_made = list(group), 0
+            while n_made < len(alike):
+                where = epoch, n_before + n_made, len(batches)
+                losses = self._descend(params, alike, n_made, where)
                 n_made += len(losses)
-                self.n_seen += size * len(losses)
                 for loss in losses:
                     total += loss * size
+            n_before += n_made
         return total / sum(batch.size for batch in batches)
 
-    def _descend(self, params, batches, where):
-        """Make a step for some of the first batches, all of one size, and return their losses."""
-        descent = self._descent(params, batches[0].size, len(batches))
-        few = batches[: 1 if descent is None else descent.n_at_once]
+    def _descend(self, params, alike, first, where):
+        """Make steps for some batches of one size, from one of them on; return their losses."""
+        size, n_steps_before = alike[first].size, self.solver.n_steps
+        descent = self._descent(params, size, len(alike))
+        few = alike[first : first + (1 if descent is None else descent.n_at_once)]
         rates = self._rates(few, *where)
-        losses = [] if descent is None else descent.run(few, rates)
-        return losses or [self._step(params, few[0], rates[0])]
+        try:
+            losses = [] if descent is None else descent.run(few, rates)
+            return losses or [self._step(params, few[0], rates[0])]
+        finally:
+            self.n_seen += size * (self.solver.n_steps - n_steps_before)
 
     def _rates(self, batches, epoch, first, n_batches):
         """Return the step size of some of the batches of an epoch."""
@@ -291,9 +296,13 @@ class StochasticTraining:
 
     def _step(self, params, batch, rate):
         """Make a step along the gradient of a batch and return its loss."""
-        loss, gradient = self.objective.gradient(params, batch, self.threads, self.rng)
-        clip_norm(gradient, self.settings.max_grad_norm)
-        self.solver.step(params, gradient, rate)
+        flags = begin()
+        try:
+            loss, gradient = self.objective.gradient(params, batch, self.threads, self.rng)
+            clip_norm(gradient, self.settings.max_grad_norm)
+            self.solver.step(params, gradient, rate)
+        finally:
+            end(flags)
         return loss
 
     def _descent(self, params, size, n_batches):
@@ -305,8 +314,8 @@ class StochasticTraining:
             if descent is None:
                 return None
             self._descents[size] = descent
-        self.objective.begin_batch(params, size)
-        return self._descents[size]
+        _, most = self.objective.begin_batch(params, size)
+        return self._descents[size] if size <= most else None
 
     def _draw(self):
         """Return the sequences of an epoch in their order; a short one goes on in the next."""

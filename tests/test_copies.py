@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skrnn import _copies
-from skrnn._copies import as_kernel, fill_with_zeros, take_rows
+from skrnn._copies import as_kernel, fill_with_zeros, gather_rows
 from skrnn._jit import JIT_DISABLED
 
 compiled = pytest.mark.skipif(JIT_DISABLED, reason="plain functions need no kernels")
@@ -34,7 +34,7 @@ def numbers(shape, dtype):
 @given(data=st.data())
 def test_arrays_of_any_layout_are_copied(data):
     dtype = data.draw(st.sampled_from(COPIED))
-    shape = tuple(data.draw(st.lists(st.integers(1, 5), max_size=3)))
+    shape = tuple(data.draw(st.lists(st.integers(0, 5), max_size=3)))
     memory, target = data.draw(places(shape, dtype))
     _, source = data.draw(places(shape, dtype))
     source[...] = numbers(shape, dtype)
@@ -52,7 +52,7 @@ def test_arrays_of_any_layout_are_copied(data):
 @given(data=st.data())
 def test_zeros_are_written_to_arrays_of_any_layout_and_nowhere_else(data):
     dtype = data.draw(st.sampled_from(COPIED))
-    shape = tuple(data.draw(st.lists(st.integers(1, 5), max_size=3)))
+    shape = tuple(data.draw(st.lists(st.integers(0, 5), max_size=3)))
     memory, target = data.draw(places(shape, dtype))
     memory[...] = 1
     kernel, arguments = as_kernel(fill_with_zeros, (target,))
@@ -74,10 +74,10 @@ def test_chosen_rows_are_copied(data):
         [np.empty((positions.size, *array.shape[1:]), dtype=array.dtype) for array in sources]
         for _ in range(2)
     )
-    kernel, arguments = as_kernel(take_rows, (sources, positions, by_kernel))
+    kernel, arguments = as_kernel(gather_rows, (sources, positions, by_kernel))
     assert kernel is _copies._copy_rows
     kernel(*arguments)
-    take_rows(sources, positions, by_numpy)
+    gather_rows(sources, positions, by_numpy)
     for array, *found in zip(sources, by_kernel, by_numpy, strict=True):
         np.testing.assert_array_equal(found[0], array[positions])
         np.testing.assert_array_equal(found[1], array[positions])
@@ -92,9 +92,13 @@ def test_chosen_rows_are_copied(data):
         (np.copyto, (np.zeros((2, 1, 2, 2, 2)).T, np.zeros((2, 2, 2, 1, 2)))),
         (np.copyto, (np.zeros(25, dtype=np.int8)[1:].view(np.float64), np.zeros(3))),
         (fill_with_zeros, (np.zeros(3, dtype=np.int16),)),
-        (take_rows, ([np.zeros((4, 2))[:, :1]], np.arange(2), [np.zeros((2, 1))])),
-        (take_rows, ([np.zeros(4, dtype=bool)], np.arange(2), [np.zeros(2, dtype=bool)])),
-        (take_rows, ([np.zeros(4)], np.arange(2, dtype=np.int32), [np.zeros(2)])),
+        (gather_rows, ([np.zeros((4, 2))[:, :1]], np.arange(2), [np.zeros((2, 1))])),
+        (gather_rows, ([np.zeros(4, dtype=bool)], np.arange(2), [np.zeros(2, dtype=bool)])),
+        (gather_rows, ([np.zeros(4)], np.arange(2, dtype=np.int32), [np.zeros(2)])),
+        (gather_rows, ([np.zeros((4, 2))], np.arange(2), [np.zeros((2, 3))])),
+        (np.copyto, (np.array([None, None]), np.array([1, None]))),
+        (np.copyto, (np.broadcast_to(np.zeros(1), 3), np.ones(3))),
+        (fill_with_zeros, (np.array([None]),)),
         (max, (1, 2)),
     ],
 )

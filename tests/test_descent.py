@@ -103,6 +103,42 @@ def test_few_steps_are_made_one_by_one(runs, monkeypatch):
     assert not runs
 
 
+@pytest.mark.filterwarnings("ignore:Training interrupted")
+def test_an_interrupt_counts_the_steps_that_were_made(monkeypatch):
+    """It is raised when the kernel returns."""
+    descend, n_made = descent._descend, []
+
+    def interrupted(*arguments):
+        descend(*arguments)
+        n_made.append(int(arguments[-1][0]))
+        if len(n_made) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(descent, "_descend", interrupted)
+    model = RNNClassifier(4, batch_size=8, max_iter=9, random_state=0, alpha=0).fit(X[:64], Y[:64])
+    assert n_made[-1] > 1
+    assert model.t_ == 2 * 64
+
+
+@pytest.mark.parametrize("solver", ["adam", "rmsprop", "sgd"])
+def test_steps_so_small_that_they_are_subnormal_have_the_same_bits(solver, without, runs):
+    """Only sequences with tiny weights have anything in the last channel."""
+    tiny, data = np.where(np.arange(70) < 4, 1.0, 1e-37), X.astype(np.float32)
+    data[:4, :, -1] = 0
+
+    def train():
+        model = RNNClassifier(
+            4, solver=solver, batch_size=2, random_state=0, alpha=0, shuffle=False
+        )
+        for _ in range(3):
+            model.partial_fit(data, Y, classes=[0, 1, 2], sample_weight=tiny)
+        return [state.tobytes() for state in (model._params, *model._solver.states)]
+
+    expected = without(train)
+    assert train() == expected
+    assert runs
+
+
 @pytest.mark.parametrize("settings", [{"dropout": 0.3}, {"batch_size": 40}, {"bptt_steps": 2}])
 def test_what_needs_python_is_made_there(settings, runs, without):
     expected = without(lambda: train(**settings))
@@ -118,7 +154,7 @@ def test_a_batch_that_does_not_end_well_is_made_from_python(monkeypatch):
     def failing(orders, numbers, *others):
         n = len(orders) // 2
         failed.append(len(orders) - n)
-        return descend(orders[:n], numbers[:n], *others)
+        descend(orders[:n], numbers[:n], *others)
 
     monkeypatch.setattr(descent, "_descend", failing)
     assert train()._params.tobytes() == expected

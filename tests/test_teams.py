@@ -62,7 +62,7 @@ def idle_leader(monkeypatch):
 @pytest.fixture(autouse=True)
 def always_shared(monkeypatch):
     """Have teams share, whether or not that saves time just now."""
-    monkeypatch.setattr(teams._Account, "is_open", lambda self: True)
+    monkeypatch.setattr(teams._Account, "begin_batch", lambda self: True)
 
 
 def train(n_jobs, *, batch_size=128, n_calls=4, **settings):
@@ -113,7 +113,8 @@ def test_same_bits_whoever_runs_them(cell, dtype, batch_size, runs, monkeypatch)
             4, cell, batch_size=batch_size, max_iter=70, random_state=0, n_jobs=n_jobs, alpha=0.1,
             n_iter_no_change=100,
         )  # fmt: skip
-        return model.fit(X.astype(dtype), Y)._params.tobytes()
+        model.fit(X.astype(dtype), Y)
+        return model._params.tobytes(), model.loss_curve_
 
     with monkeypatch.context() as patch:
         patch.setattr(Team, "is_ready", lambda self: False)
@@ -124,6 +125,7 @@ def test_same_bits_whoever_runs_them(cell, dtype, batch_size, runs, monkeypatch)
     for n_jobs in (2, 3):
         runs.clear()
         assert weights_of(n_jobs) == expected
+        assert runs
         assert {n_pieces for n_pieces, _ in runs} <= {2, 4}
 
 
@@ -140,6 +142,8 @@ def test_same_bits_with_few_gradients_at_once(most, runs, monkeypatch):
     model = train(2, batch_size=128)
     assert model._params.tobytes() == expected
     assert runs[0][0] == (2 if most < 2 else 4)
+    (team,) = model._kept_objective()._teams.values()
+    assert len(team._gradients) == runs[0][0]
 
 
 def test_other_data_serve_the_same_team(monkeypatch):
@@ -193,7 +197,7 @@ def test_kernels_that_fail_are_noticed(monkeypatch):
     total = np.zeros(3)
     for number, loss in [(1.0, 2.0), (-1.0, None)]:
         member = {1: Prepared(number)}
-        team = Team([np.array([0]), np.array([1])], [member], 1)
+        team = Team([np.array([0]), np.array([1])], [member], None)
         assert team.is_ready()
         assert team.run(np.arange(2), 1, threads.ALONE, total) == loss
     np.testing.assert_array_equal(total, 10)
@@ -225,28 +229,57 @@ def test_helpers_that_are_late_are_waited_for(idle_leader, monkeypatch):
     """The leader goes to sleep in the end."""
     expected = train(1)._params.tobytes()
     looked, waited, wait = [], [], teams.wait
-    monkeypatch.setattr(teams, "_look", lambda board: looked.append(1))
+    monkeypatch.setattr(teams, "_is_done", lambda board: looked.append(1))
     monkeypatch.setattr(teams, "wait", lambda helpers: waited.append(wait(helpers)))
     monkeypatch.setattr(teams, "sleep", lambda seconds: None)
     assert train(2)._params.tobytes() == expected
     assert waited
-    assert len(looked) == len(waited) * teams._PATIENCE
+    assert len(looked) >= len(waited) * teams._PATIENCE
 
 
 @pytest.mark.filterwarnings("ignore:Training interrupted")
 def test_an_interrupted_wait_ends_when_nobody_is_at_work(idle_leader, monkeypatch):
-    def interrupted(team):
+    """Even if helpers have stayed from an earlier call, and somebody interrupts again."""
+    X_long = RNG.normal(size=(128, 120, 3))  # so that pieces take milliseconds
+    wait, waits = teams.wait, []
+
+    def interrupted(*_):
         raise KeyboardInterrupt
 
-    expected = train(2, n_calls=2)._params.tobytes()
-    model = train(2, n_calls=2)
-    boards = [team._board for team in model._kept_objective()._teams.values()]
+    def interrupted_once(helpers):
+        waits.append([helper.done() for helper in helpers])
+        if len(waits) == 1:
+            raise KeyboardInterrupt
+        return wait(helpers)
+
+    def start():
+        model = RNNClassifier(64, "gru", batch_size=128, random_state=0, n_jobs=2)
+        for _ in range(4):
+            model.partial_fit(X_long, Y, classes=[0, 1, 2])
+        return model
+
+    expected, model = start(), start()
+    (team,) = model._kept_objective()._teams.values()
     with monkeypatch.context() as patch:
         patch.setattr(Team, "_wait", interrupted)
-        model.partial_fit(X, Y)
-    assert [board[teams._DONE] for board in boards] == [4]
-    assert model._params.tobytes() == expected  # as before that epoch
-    assert train(2)._params.tobytes() == model.partial_fit(X, Y).partial_fit(X, Y)._params.tobytes()
+        patch.setattr(teams, "wait", interrupted_once)
+        model.partial_fit(X_long, Y)
+    assert len(waits) > 1
+    assert all(helper.done() for helper in team._helpers)
+    assert model._params.tobytes() == expected._params.tobytes()  # as before that epoch
+    assert model.partial_fit(X_long, Y)._params.tobytes() == (
+        expected.partial_fit(X_long, Y)._params.tobytes()
+    )
+
+
+def test_a_forked_process_has_no_helpers(monkeypatch):
+    model = train(2)
+    (team,) = model._kept_objective()._teams.values()
+    before = list(team._helpers)
+    monkeypatch.setattr(teams.os, "getpid", lambda: -1)
+    expected = train(1, n_calls=5)._params.tobytes()
+    assert model.partial_fit(X, Y)._params.tobytes() == expected
+    assert not set(before) & set(team._helpers)
 
 
 def test_errors_of_helpers_are_raised(monkeypatch):
@@ -266,20 +299,20 @@ def test_sharing_pauses_where_it_does_not_pay(monkeypatch):
     account.note_own(1.0, 4)
     opened = []
     for _ in range(1000):
-        opened.append(account.is_open())
+        opened.append(account.begin_batch())
         if opened[-1]:
             account.note(3.0, 4)  # a quarter of a second a piece, by one thread
     assert opened[0]
     assert sum(opened) == 9  # pauses twice as long each time, but not without end
     for _ in range(300):
-        if account.is_open():
+        if account.begin_batch():
             account.note(0.5, 4)
-    assert account.is_open()
+    assert account.begin_batch()
     account.note(1.5, 4)
-    assert account.is_open()  # once is forgiven
+    assert account.begin_batch()  # once is forgiven
     for _ in range(10):
         account.note(1.5, 4)
-    assert not account.is_open()
+    assert not account.begin_batch()
 
 
 def test_processors_that_become_slower_are_no_reason_to_pause(monkeypatch):
@@ -288,7 +321,7 @@ def test_processors_that_become_slower_are_no_reason_to_pause(monkeypatch):
     for seconds in (1.0, *[2.0] * 500):
         account.note_own(seconds, 1)
     for _ in range(10):
-        assert account.is_open()
+        assert account.begin_batch()
         account.note(2.5, 2)
 
 
