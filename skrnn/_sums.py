@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrnn._jit import jit, kernel_part
+from skrnn._jit import kernel_part
 from skrnn._math import use_widest_vectors
 from skrnn._views import flat
 
@@ -37,7 +37,7 @@ def _square(value):
     return np.float64(value) * np.float64(value)
 
 
-@jit
+@kernel_part
 def squared_norm(values):
     """Return the sum of squares in float64, always added in the same order.
 

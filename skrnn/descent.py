@@ -43,6 +43,11 @@ def add_penalty(params, strength, gradient, value):
 
 
 @jit
+def _add_squares(values, total):
+    total[0] += squared_norm(values)
+
+
+@jit
 def _clip(gradient, max_norm):
     norm = np.sqrt(squared_norm(gradient))
     if max_norm[0] < norm and norm < np.inf:
@@ -71,8 +76,10 @@ def clip_norm(gradient, max_norm):
     if isinstance(gradient, np.ndarray):
         _clip(gradient, np.array([max_norm], dtype=np.float64))
         return
-    parts = gradient_parts(gradient)
-    norm = sqrt(sum(map(squared_norm, parts)))
+    parts, squares = gradient_parts(gradient), np.zeros(1)
+    for part in parts:
+        _add_squares(part, squares)
+    norm = sqrt(squares[0])
     if max_norm < norm < np.inf:
         for part in parts:
             part *= part.dtype.type(max_norm / (norm + 1e-6))

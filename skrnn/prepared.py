@@ -26,6 +26,8 @@ MOST_NUMBERS = 2**18
 MOST_SEQUENCES = 64
 # Bytes of the buffers of a stretch, which then stay in the cache with some of the weights.
 STRETCH_BYTES = 2**20
+# Stretches of a sequence from which they are run without Python between them.
+FEWEST_STRETCHES = 3
 # Shapes of input whose runs are kept.
 MOST_SHAPES = 4
 
@@ -351,43 +353,26 @@ def run_in_stretches(network, params, sequences, first, n_sequences, what):
     n_steps = int(sequences.offsets[first + 1] - rows[0])
     most = STRETCH_BYTES // (n_sequences * _numbers_a_step(network) * params.itemsize)
     length = -(-n_steps // -(-n_steps // max(1, most)))
-    run = _run_pooled if network.pooling != "last" else _run_to_the_end
-    run, pooled = run(network, params, sequences, rows, n_steps, length)
-    values = run.read_pooled(pooled, what)
-    give_back(network, params, run)
-    return values
-
-
-def _run_to_the_end(network, params, sequences, rows, n_steps, length):
-    """Return the run of the last stretch, and its last outputs."""
-    n_whole = n_steps // length
-    run = borrow(network, params, rows.size, length)
-    if n_whole > 1:
+    kept = np.zeros((n_sequences, network.n_features), dtype=params.dtype)
+    run, begun, is_last = None, 0, network.pooling == "last"
+    if is_last and n_steps // length >= FEWEST_STRETCHES:
+        run, n_whole = borrow(network, params, n_sequences, length), n_steps // length
         run.advance_often(sequences, rows, n_whole)
-    else:
-        sequences.pack_rows(rows, run.shape.starts, run.trace.steps)
-        run.advance()
-    if n_whole * length < n_steps:
-        before, run = run, borrow(network, params, rows.size, n_steps - n_whole * length)
-        sequences.pack_rows(rows + n_whole * length, run.shape.starts, run.trace.steps)
-        run.advance(before.final)
-        give_back(network, params, before)
-    return run, run.outputs[-1]
-
-
-def _run_pooled(network, params, sequences, rows, n_steps, length):
-    """Return the run of the last stretch, and what is pooled of all steps."""
-    kept = np.zeros((rows.size, network.n_features), dtype=params.dtype)
-    run = None
-    for start in range(0, n_steps, length):
+        begun = n_whole * length
+    for start in range(begun, n_steps, length):
         before, last = run, min(start + length, n_steps)
         if run is None or run.shape.n_steps != last - start:
-            run = borrow(network, params, rows.size, last - start)
+            run = borrow(network, params, n_sequences, last - start)
         sequences.pack_rows(rows + start, run.shape.starts, run.trace.steps)
         run.advance(None if before is None else before.final)
         if before is not None and before is not run:
             give_back(network, params, before)
-        for t, output in enumerate(run.outputs, start):
-            kept, pooled = network.head.stream(output, kept, t + 1)
-        kept = kept.copy()  # the next stretch overwrites what it may be a view of
-    return run, pooled
+        if not is_last:
+            for t, output in enumerate(run.outputs, start):
+                kept, pooled = network.head.stream(output, kept, t + 1)
+            kept = kept.copy()  # the next stretch overwrites what it may be a view of
+    if is_last:
+        pooled = run.outputs[-1]
+    values = run.read_pooled(pooled, what)
+    give_back(network, params, run)
+    return values
