@@ -225,7 +225,11 @@ class Team:
         n_pieces, n_at_once = len(self._pieces), len(self._gradients)
         is_shared = len(self._helpers) > 0 and self._account.begin_batch()
         self._board[_LEAVE] = not is_shared
-        n_started = self._call_together(threads) if is_shared else 0
+        try:
+            n_started = self._call_together(threads) if is_shared else 0
+        except BaseException:
+            self._leave_board()
+            raise
         for first in range(0, n_pieces, n_at_once):
             last = min(first + n_at_once, n_pieces)
             seconds = self._share(first, last)
@@ -252,6 +256,13 @@ class Team:
                 self._helpers[i - 1] = threads.start(_help, *self._arguments[i])
                 n_started += 1
         return n_started
+
+    def _leave_board(self):
+        """Begin with another board: a helper that nobody knows of may have come to this one."""
+        self._board[_LEAVE] = 1
+        self._board = np.zeros(_BOARD_SIZE, dtype=np.int64)
+        self._helpers = [None] * len(self._helpers)
+        self._arguments, self._is_ready = None, False
 
     def _share(self, first, last):
         """Run some pieces; return the seconds that took."""

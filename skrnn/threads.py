@@ -91,7 +91,10 @@ class Threads:
 
         Nobody waits for it at the end of the block.
         """
-        return self._started().submit(function, *arguments)
+        is_working, self._is_working = self._is_working, True  # it stays so if interrupted here:
+        future = self._started().submit(function, *arguments)  # nobody knows then what runs
+        self._is_working = is_working
+        return future
 
     def _started(self):
         if self._executor is None:

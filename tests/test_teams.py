@@ -272,6 +272,36 @@ def test_an_interrupted_wait_ends_when_nobody_is_at_work(idle_leader, monkeypatc
     )
 
 
+@pytest.mark.filterwarnings("ignore:Training interrupted")
+def test_an_interrupted_start_leaves_nobody_behind(monkeypatch):
+    """The helper runs, but nobody has its Future."""
+    lost, start = [], threads.Threads.start
+
+    def interrupted(self, *call):
+        self._is_working = True
+        lost.append(self._started().submit(*call))
+        raise KeyboardInterrupt
+
+    expected, model = train(1), train(2)
+    (team,) = model._kept_objective()._teams.values()
+    for helper in team._helpers:
+        helper.result(timeout=30)
+    before = team._board
+    with monkeypatch.context() as patch:
+        patch.setattr(threads.Threads, "start", interrupted)
+        model.partial_fit(X, Y)
+    assert lost
+    assert all(helper.done() for helper in lost)
+    assert before[teams._LEAVE] == 1
+    assert model._params.tobytes() == expected._params.tobytes()  # as before that epoch
+    assert threads.Threads.start is start
+    for one in (expected, model):
+        for _ in range(3):
+            one.partial_fit(X, Y)
+    assert model._params.tobytes() == expected._params.tobytes()
+    assert team._board is not before
+
+
 def test_a_forked_process_has_no_helpers(monkeypatch):
     model = train(2)
     (team,) = model._kept_objective()._teams.values()

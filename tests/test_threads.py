@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -122,6 +123,21 @@ def test_threads_that_cannot_be_made_are_named(monkeypatch):
     monkeypatch.setattr("skrnn.threads._take_idle", lambda count: None)
     with pytest.raises(OSError, match="no more threads"), Threads(2) as threads:
         threads.map(str, range(2))
+
+
+def test_threads_are_not_used_again_after_an_interrupted_start(monkeypatch):
+    def interrupted(executor, *call):
+        submit(executor, *call)
+        raise KeyboardInterrupt
+
+    before, submit = helpers_of(2), ThreadPoolExecutor.submit
+    with Threads(2) as threads:
+        monkeypatch.setattr(ThreadPoolExecutor, "submit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            threads.start(time.sleep, 0.01)
+        monkeypatch.undo()
+    assert not any(thread.is_alive() for thread in before)
+    assert not helpers_of(2) & before
 
 
 def test_two_at_once_share_no_threads():
