@@ -223,7 +223,7 @@ class CallList:
     def run_often(self, times):
         """Make all calls again and again, so many times in all."""
         while times > 0:
-            table = _table_of(self.parts[0]) if len(self.parts) == 1 else None
+            table = self._only_table()
             if table is None:
                 self.run()
                 times -= 1
@@ -233,8 +233,11 @@ class CallList:
     @property
     def rows(self):
         """All calls as the rows of one table, or None as long as some need Python."""
-        table = _table_of(self.parts[0]) if len(self.parts) == 1 else None
+        table = self._only_table()
         return None if table is None else table.rows
+
+    def _only_table(self):
+        return _table_of(self.parts[0]) if len(self.parts) == 1 else None
 
     def exchange_first(self, calls):
         """Put other calls in the places of the first; None lets go of arguments until then."""

@@ -30,11 +30,13 @@ def numbers(shape, dtype):
     return np.arange(1, 1 + np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
 
 
+kinds = st.sampled_from(COPIED)
+shapes = st.lists(st.integers(0, 5), max_size=3).map(tuple)
+
+
 @compiled
-@given(data=st.data())
-def test_arrays_of_any_layout_are_copied(data):
-    dtype = data.draw(st.sampled_from(COPIED))
-    shape = tuple(data.draw(st.lists(st.integers(0, 5), max_size=3)))
+@given(data=st.data(), dtype=kinds, shape=shapes)
+def test_arrays_of_any_layout_are_copied(data, dtype, shape):
     memory, target = data.draw(places(shape, dtype))
     _, source = data.draw(places(shape, dtype))
     source[...] = numbers(shape, dtype)
@@ -49,10 +51,8 @@ def test_arrays_of_any_layout_are_copied(data):
 
 
 @compiled
-@given(data=st.data())
-def test_zeros_are_written_to_arrays_of_any_layout_and_nowhere_else(data):
-    dtype = data.draw(st.sampled_from(COPIED))
-    shape = tuple(data.draw(st.lists(st.integers(0, 5), max_size=3)))
+@given(data=st.data(), dtype=kinds, shape=shapes)
+def test_zeros_are_written_to_arrays_of_any_layout_and_nowhere_else(data, dtype, shape):
     memory, target = data.draw(places(shape, dtype))
     memory[...] = 1
     kernel, arguments = as_kernel(fill_with_zeros, (target,))

@@ -91,6 +91,10 @@ model = use(C(), dense, classes)
 model.predict(np.asfortranarray(dense))
 for _ in range(60):  # from some number of calls on, they are run from a table
     model.predict(dense[:1])
+model.predict(np.resize(dense, (1, 40_000, dense.shape[2])))  # a stretch at a time
+for n_jobs in (1, 2):  # batches of one piece and of several, many steps in one kernel
+    C(cell={cell!r}, batch_size=2, max_iter=4, n_jobs=n_jobs).fit(dense, classes)
+    C(cell={cell!r}, batch_size=70, max_iter=60, n_jobs=n_jobs).fit(dense, classes)
 new = signatures() - before
 if {dtype!r} == "float64":
     use(R(solver="lbfgs"), dense, numbers)
