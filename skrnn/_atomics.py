@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
@@ -85,6 +86,16 @@ def pause(typingctx):
     return types.void(), codegen
 
 
+def board_of(first, last):
+    """Return a line whose first number offers the pieces from one number up to another."""
+    return np.array([(last << _HALF) | first], dtype=np.int64)
+
+
+def withdraw(board):
+    """Offer no more of the pieces of :func:`board_of`."""
+    board[0] = 0
+
+
 @kernel_part
 def offer(board, i, first, last):
     """Offer the pieces from one number up to another to all who call :func:`take`."""
@@ -109,4 +120,4 @@ def take(board, i):
             return word & _NEXT_OF
 
 
-__all__ = ["add", "are_left", "offer", "pause", "read", "take", "write"]
+__all__ = ["add", "are_left", "board_of", "offer", "pause", "read", "take", "withdraw", "write"]

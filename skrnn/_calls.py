@@ -62,16 +62,6 @@ def _run_rows(table):
     return run_rows_at(table.ctypes.data, table.shape[0])
 
 
-@jit
-def _run_rows_often(table, times):
-    """Return how many times all kernels ended well, and in the next one how many."""
-    for time in range(times):
-        done = run_rows_at(table.ctypes.data, table.shape[0])
-        if done < table.shape[0]:
-            return time, done
-    return times, 0
-
-
 # Compiled kernels and their addresses, by kernel and what its arguments look like; None for those
 # that must be called from Python.
 _found = {}
@@ -163,14 +153,6 @@ class _Table:
         if done < len(self.rows):
             self._run_from(done)
 
-    def run_often(self, times):
-        """Run all calls again and again; return how many times that was."""
-        n_runs, done = _run_rows_often(self.rows, times)
-        if n_runs < times:
-            self._run_from(done)
-            n_runs += 1
-        return n_runs
-
     def _run_from(self, i):
         """Run a call that failed, and those behind it, from Python, which raises what it raises."""
         for function, arguments in self._calls[self._first + i : self._first + len(self.rows)]:
@@ -219,16 +201,6 @@ class CallList:
             self._runs_left -= 1
             if not self._runs_left:
                 self._put_in_tables()
-
-    def run_often(self, times):
-        """Make all calls again and again, so many times in all."""
-        while times > 0:
-            table = self._only_table()
-            if table is None:
-                self.run()
-                times -= 1
-            else:
-                times -= table.run_often(times)
 
     @property
     def rows(self):
@@ -279,9 +251,7 @@ def _in_tables(calls):
 def compile_tables():
     """Compile what goes through tables, which happens late otherwise."""
     compile_copies()
-    nothing = np.zeros((0, _ROW), dtype=_WORD)
-    _run_rows(nothing)
-    _run_rows_often(nothing, 0)
+    _run_rows(np.zeros((0, _ROW), dtype=_WORD))
 
 
 __all__ = ["CallList", "compile_tables", "run_rows_at"]

@@ -170,16 +170,25 @@ class EqualBatch(Packed):
     ----------
     n_sequences, n_steps : int
         How many, and how long each of them is.
+    first : int, default=0
+        Steps before these, which have been read already.
+    n_steps_in_all : int or None, default=None
+        Steps of the whole sequences; None stands for no more after these.
 
     Attributes
     ----------
     starts, lengths : ndarray of int64
         First row of each step, and steps of each sequence.
+    whole : EqualBatch
+        That of the whole sequences.
     """
 
-    def __init__(self, n_sequences, n_steps):
-        self.shape = equal_lengths(n_sequences, n_steps)[1]
+    def __init__(self, n_sequences, n_steps, first=0, n_steps_in_all=None):
+        self.shape, self.first = equal_lengths(n_sequences, n_steps)[1], first
         self.starts, self.lengths = self.shape.starts, self.shape.lengths
+        n_steps_in_all = first + n_steps if n_steps_in_all is None else n_steps_in_all
+        is_whole = n_steps_in_all == n_steps
+        self.whole = self if is_whole else EqualBatch(n_sequences, n_steps_in_all)
 
 
 class PackedBatch(Packed):

@@ -199,8 +199,8 @@ class SequenceHead:
             What `bind` returned.
         kept : list of Kept
             Of each direction of the top layer.
-        batch : PackedBatch
-            The sequences, or anything else with their `starts` and `lengths`.
+        batch : EqualBatch
+            The sequences, or their last steps: all before are read by :meth:`prepare_stretch`.
         workspace : Workspace
             Where the result lives.
 
@@ -223,12 +223,34 @@ class SequenceHead:
             if len(kept) > 1:
                 part = workspace.take(("pooled", d), (n, n_units), raw.dtype)
             reached.append(workspace.take(("reached", d), part.shape, np.int64))
-            where = 0, batch.starts, batch.lengths, part, reached[d]
+            where = batch.first, batch.starts, batch.whole.lengths, part, reached[d]
             calls.append((pool, (direction.output, *where)))
             if part is not features:
                 calls.append((np.copyto, (features[:, first : first + n_units], part)))
             first += n_units
         return features, raw, reached, [*calls, (_read_out, (features, *weights, raw))]
+
+    def prepare_stretch(self, kept, batch, trace):
+        """Return what reads some steps before the last, of one direction, again and again.
+
+        Parameters
+        ----------
+        kept : list of Kept
+            Of the top layer.
+        batch : EqualBatch
+            The steps.
+        trace : Trace
+            That of the last steps, with what :meth:`prepare` returned for them.
+
+        Returns
+        -------
+        calls : list of (callable, tuple)
+            Functions with their arguments.
+        """
+        if POOLINGS[self.pooling].is_final:
+            return []
+        where = batch.first, batch.starts, batch.whole.lengths, trace.features, trace.reached[0]
+        return [(POOLINGS[self.pooling].pool, (kept[0].output, *where))]
 
     def reading(self, weights, trace, what):
         """Return something of a batch, by the name of the trace's attribute.

@@ -7,7 +7,8 @@ from threading import Lock
 import numpy as np
 
 from skrnn.batching import PackedBatch, longest_first
-from skrnn.prepared import run_in_stretches
+from skrnn.prepared import numbers_a_step
+from skrnn.prepared_sets import run_alike
 from skrnn.sequences import Sequences, all_finite
 from skrnn.threads import ALONE
 from skrnn.workspace import Workspace
@@ -21,6 +22,10 @@ FEW_WEIGHTS = 2048
 FAR_BYTES = 3 * 2**19
 # Steps times weights below which handing pieces to other threads costs more than it saves.
 WORTH_SHARING = 150_000_000
+# Bytes of the buffers of a stretch, which then stay in the cache with some of the weights.
+STRETCH_BYTES = 2**20
+# Rows that a product is quickest with are multiples of it.
+TILE_ROWS = 4
 # Steps in a piece, all sequences together, unless one sequence alone has more: this bounds memory.
 PIECE_ROWS = 32768
 
@@ -63,12 +68,14 @@ def prediction_size(network):
     return 2 * PIECE if network.layout.size < 3 * FEW_WEIGHTS else piece_size(network)
 
 
-def stretch_size(network, dtype, n_sequences, n_threads):
-    """Return how many sequences to run at a time where nothing is kept of a step for later.
+def _alike_size(network, dtype, n_sequences, n_steps, n_threads):
+    """Return how many sequences of one length to run at a time, with an output for each.
 
     More of them make fewer calls and longer products; with many weights they share the cache with
     these. There is work for every thread, which no row's result depends on.
     """
+    if network.n_directions > 1:  # which run from one end to the other
+        return max(1, min(prediction_size(network), PIECE_ROWS // n_steps))
     is_far = network.layout.size * dtype.itemsize > FAR_BYTES
     most = (4 if is_far else 2) * piece_size(network)
     return max(PIECE // 2, min(most, -(-n_sequences // n_threads)))
@@ -135,24 +142,58 @@ def traces(network, params, sequences, places, workspace):
         yield trace
 
 
-def _runs_in_stretches(network):
-    return network.n_directions == 1 and not network.head.each_step
-
-
-def _are_alike(sequences, places):
-    """Tell whether sequences are neighbours of one length."""
+def _are_neighbours(sequences, places):
+    """Tell whether sequences are in memory, next to each other and of one length."""
     if not isinstance(sequences, Sequences) or places[-1] - places[0] != places.size - 1:
         return False
     lengths = sequences.lengths_of(places)
     return (lengths == lengths[0]).all()
 
 
+def _stretch_length(network, dtype, n_sequences, n_steps):
+    """Return how many steps to run at a time where nothing is kept of a step for later."""
+    if network.n_directions > 1:
+        return n_steps
+    most = STRETCH_BYTES // (n_sequences * numbers_a_step(network) * dtype.itemsize)
+    n_stretches = -(-n_steps // max(1, most))
+    return -(-n_steps // n_stretches)
+
+
+def _run_neighbours(network, params, sequences, first, count, size, threads, what):
+    """Return what is read of neighbours of one length, pieces of much the same size at a time."""
+    n_steps = int(sequences.offsets[first + 1] - sequences.offsets[first])
+    n_pieces = -(-count // size)
+    size = min(count, -(-count // (n_pieces * TILE_ROWS)) * TILE_ROWS)
+    length = _stretch_length(network, params.dtype, size, n_steps)
+    places = range(first, first + count)
+    return run_alike(network, params, sequences, places, size, length, threads, what)
+
+
+def _run_all_alike(network, params, sequences, threads, what, finish):
+    """Run all sequences, of one length and with an output each, as :func:`run` does."""
+    n, gathered = len(sequences), _Gathered(len(sequences))
+    n_steps = int(sequences.offsets[1])
+    size = _alike_size(network, params.dtype, n, n_steps, threads.count)
+    n_at_once = max(size, PIECE_OUTPUTS // max(network.n_features, network.n_outputs))
+    for first in range(0, n, n_at_once):
+        rows = np.arange(first, min(first + n_at_once, n))
+        values = _run_neighbours(network, params, sequences, first, rows.size, size, threads, what)
+        if not all_finite(values):
+            raise Overflow(int(rows[_overflown(values)][0]))
+        gathered.put(rows, finish(values, rows))
+    return gathered.array
+
+
+def _overflown(rows):
+    return ~np.isfinite(rows).all(axis=1)
+
+
 def _results(network, params, sequences, piece, workspace, what):
     """Yield the numbers of some rows and what is gathered of them."""
     sequences, places = sequences.load(piece)
-    if _runs_in_stretches(network) and _are_alike(sequences, places):
+    if not network.head.each_step and _are_neighbours(sequences, places):
         first, n = int(places[0]), places.size
-        yield piece, run_in_stretches(network, params, sequences, first, n, what)
+        yield piece, _run_neighbours(network, params, sequences, first, n, n, ALONE, what)
         return
     weights = network.bind(params).head
     for trace in traces(network, params, sequences, places, workspace):
@@ -189,16 +230,18 @@ def run(network, params, sequences, threads, what, finish):
     Overflow
         If a row is not finite.
     """
-    gathered = _Gathered(int(network.head.row_offsets(sequences)[-1]))
-    # Sorted, so that a piece holds sequences of similar length.
     lengths = sequences.lengths
     if lengths.sum() * network.n_dense < WORTH_SHARING:
         threads = ALONE
+    are_alike = not network.head.each_step and (lengths == lengths[0]).all()
+    if are_alike and isinstance(sequences, Sequences):
+        return _run_all_alike(network, params, sequences, threads, what, finish)
+    gathered = _Gathered(int(network.head.row_offsets(sequences)[-1]))
+    size = prediction_size(network)
+    if are_alike:
+        size = _alike_size(network, params.dtype, lengths.size, lengths[0], threads.count)
     limit = min(PIECE_ROWS, most_rows(network))
-    if _runs_in_stretches(network) and (lengths == lengths[0]).all():
-        size = stretch_size(network, params.dtype, lengths.size, threads.count)
-    else:
-        size = prediction_size(network)
+    # Sorted, so that a piece holds sequences of similar length.
     pieces = [
         part
         for piece in cut(longest_first(lengths), size)
@@ -216,7 +259,7 @@ def run(network, params, sequences, threads, what, finish):
                 if all_finite(values):
                     gathered.put(rows, finish(values, rows))
                 else:
-                    overflown.append(int(rows[~np.isfinite(values).all(axis=1)].min()))
+                    overflown.append(int(rows[_overflown(values)].min()))
 
     threads.map(run_share, range(len(workspaces)))
     if overflown:

@@ -12,7 +12,6 @@ import numpy as np
 
 from skrnn._calls import CallList
 from skrnn._copies import copy_all
-from skrnn._jit import jit
 from skrnn._subnormals import begin, end
 from skrnn.batching import EqualBatch
 from skrnn.masks import NO_DROPOUT
@@ -24,18 +23,8 @@ from skrnn.workspace import Workspace
 MOST_NUMBERS = 2**18
 # Sequences of a call that is not worth two threads.
 MOST_SEQUENCES = 64
-# Bytes of the buffers of a stretch, which then stay in the cache with some of the weights.
-STRETCH_BYTES = 2**20
-# Stretches of a sequence from which they are run without Python between them.
-FEWEST_STRETCHES = 3
 # Shapes of input whose runs are kept.
 MOST_SHAPES = 4
-
-
-@jit
-def _move_on(rows, n_steps):
-    for i in range(rows.size):
-        rows[i] += n_steps[0]
 
 
 class PreparedRun:
@@ -51,6 +40,8 @@ class PreparedRun:
         How many sequences, and their length.
     workspace : Workspace or None, default=None
         Where the buffers live, as long as nobody else writes to them; None makes one.
+    first : int, default=0
+        Steps before these, which the head has read already.
 
     Attributes
     ----------
@@ -62,14 +53,21 @@ class PreparedRun:
         Its layout, and the first row of each step.
     trace : Trace
         What the last run left; overwritten by the next.
+    calls : list of (callable, tuple)
+        All calls of the layers, which begin with the initial states.
+    size : tuple of int
+        `n_sequences` and `n_steps`.
+    is_small : bool
+        Whether the buffers are small enough to be kept.
     copies_of_weights : list of (ndarray, ndarray)
         Targets and sources of what must be copied each time the weights have changed.
     """
 
-    def __init__(self, network, weights, n_sequences, n_steps, workspace=None):
-        self.batch = EqualBatch(n_sequences, n_steps)
+    def __init__(self, network, weights, n_sequences, n_steps, workspace=None, first=0):
+        self.batch = EqualBatch(n_sequences, n_steps, first)
         self.shape, self.starts = self.batch.shape, self.batch.starts
-        self.initial, self.final, self._listed, self.copies_of_weights = [], [], [], []
+        self.initial, self.final, self.calls, self.copies_of_weights = [], [], [], []
+        self.size, self.is_small = (n_sequences, n_steps), is_small(network, n_sequences, n_steps)
         layers = []
         self._head, self._weights = network.head, weights.head
         self._workspace = workspace = Workspace() if workspace is None else workspace
@@ -87,13 +85,12 @@ class PreparedRun:
                     for d, layer in enumerate(directions)
                 ]
             )
-        self._calls, self._whole, self._stretches = CallList(self._listed), None, None
-        self._rows = np.empty(n_sequences, dtype=np.int64)
+        self._layers, self._whole = CallList(self.calls), None
         self._lines = steps.reshape(-1), steps.reshape(n_steps, n_sequences, -1)
         self.trace = Trace(self.batch, NO_DROPOUT, layers, None, None, None, steps)
 
     def _call(self, function, *args):
-        self._listed.append((function, args))
+        self.calls.append((function, args))
 
     def _by_step(self, rows):
         return rows.reshape(self.shape.n_steps, self.shape.n_sequences, -1)
@@ -120,7 +117,7 @@ class PreparedRun:
         copy_all(copies)
         self.copies_of_weights += copies
         kept, calls = layer.prepare(weights, factors, x, self.shape, self._workspace)
-        self._listed += calls
+        self.calls += calls
         states, n = kept.buffers.states, self.shape.n_sequences
         self.initial.append(states[:, :n])
         self.final.append(states[:, -n:])
@@ -156,38 +153,7 @@ class PreparedRun:
             States before the first step; None is zero.
         """
         self._begin(before)
-        self._calls.run()
-
-    def advance_often(self, sequences, rows, times):
-        """Run stretches of neighbouring steps one after another, beginning with zero states.
-
-        Parameters
-        ----------
-        sequences : Sequences
-            Where the steps are.
-        rows : ndarray of int64 of shape (n,)
-            The first row of each sequence.
-        times : int
-            How many stretches, of as many steps as this runs.
-        """
-        if self._stretches is None:
-            n_steps = np.array([self.shape.n_steps])
-            copies = zip(self.initial, self.final, strict=True)
-            self._stretches = CallList(
-                [
-                    None,
-                    *((np.copyto, pair) for pair in copies),
-                    *self._listed,
-                    (_move_on, (self._rows, n_steps)),
-                ]
-            )
-        self._rows[...] = rows
-        for states in self.final:
-            states[...] = 0
-        pack = sequences.prepare_pack(self._rows, self.shape.starts, self.trace.steps)
-        self._stretches.exchange_first([pack])
-        self._stretches.run_often(times)
-        self._stretches.exchange_first([None])
+        self._layers.run()
 
     def _begin(self, before):
         for i, states in enumerate(self.initial):
@@ -212,20 +178,9 @@ class PreparedRun:
         self._whole.run()
         return self.trace.raw
 
-    @property
-    def outputs(self):
-        """Outputs of the top layer of a network of one direction, of shape (T, n, H)."""
-        return self._by_step(self.trace.layers[-1][0].output)
-
     def read_out(self, features):
         """Return the raw outputs for what the head reads; overwritten by the next run."""
         return self._head.raw(self._weights, features, self._workspace)
-
-    def read_pooled(self, pooled, what):
-        """Return something that the head makes of what was pooled already."""
-        layers, raw = self.trace.layers, self.read_out(pooled)
-        trace = Trace(self.batch, NO_DROPOUT, layers, pooled, pooled, raw, self.trace.steps)
-        return self._head.reading(self._weights, trace, what).copy()
 
     def calls_to_read(self):
         """Return all calls of layers and head.
@@ -237,7 +192,7 @@ class PreparedRun:
         prepared = self._head.prepare(self._weights, trace.layers[-1], self.batch, self._workspace)
         trace.features, trace.raw, trace.reached, calls = prepared
         trace.pooled = trace.features
-        return [*self._listed, *calls]
+        return [*self.calls, *calls]
 
     def reading(self, what):
         """Return something that the head makes of the last run; overwritten by the next.
@@ -250,12 +205,7 @@ class PreparedRun:
         return self._head.reading(self._weights, self.trace, what)
 
 
-def compile_stretches():
-    """Compile what only the runs of many stretches call."""
-    _move_on(np.zeros(0, dtype=np.int64), np.ones(1, dtype=np.int64))
-
-
-def _numbers_a_step(network):
+def numbers_a_step(network):
     """Return how many numbers the buffers hold for a step of a sequence."""
     n_kinds = len(network.cell.gates) + len(network.cell.inner_gates) + len(network.cell.states) + 1
     n_units = network.n_directions * sum(network.hidden_layer_sizes)
@@ -264,7 +214,7 @@ def _numbers_a_step(network):
 
 def is_small(network, n_sequences, n_steps):
     """Tell whether the buffers of a prepared run are small enough to be kept."""
-    return n_sequences * n_steps * _numbers_a_step(network) <= MOST_NUMBERS
+    return n_sequences * n_steps * numbers_a_step(network) <= MOST_NUMBERS
 
 
 def is_short(network, n_sequences, n_steps):
@@ -277,26 +227,43 @@ def is_short(network, n_sequences, n_steps):
     )
 
 
-def borrow(network, params, n_sequences, n_steps):
-    """Return a prepared run that no other thread is using."""
+def borrow(kind, network, params, size):
+    """Return something prepared that no other thread is using.
+
+    Parameters
+    ----------
+    kind : type
+        What it is, such as :class:`PreparedRun`.
+    network : Network
+        The network.
+    params : ndarray of shape (layout.size,)
+        Its weights.
+    size : tuple of int
+        What it is for, such as the number and length of sequences.
+
+    Returns
+    -------
+    prepared : object of the kind
+        One that was given back, or ``kind(network, weights, *size)``.
+    """
     weights = network.bind(params)
     try:
-        run = weights.idle[n_sequences, n_steps].pop()
+        prepared = weights.idle[kind, size].pop()
     except LookupError:
-        return PreparedRun(network, weights, n_sequences, n_steps)
-    run.read_weights()
-    return run
+        return kind(network, weights, *size)
+    prepared.read_weights()
+    return prepared
 
 
-def give_back(network, params, run):
-    """Keep a prepared run for a later call, if it is small."""
-    idle, key = network.bind(params).idle, (run.shape.n_sequences, run.shape.n_steps)
+def give_back(network, params, prepared):
+    """Keep what was borrowed for a later call, if it is small."""
+    idle, key = network.bind(params).idle, (type(prepared), prepared.size)
     if key not in idle:
-        if not is_small(network, *key):
+        if not prepared.is_small:
             return
         if len(idle) >= MOST_SHAPES:
             idle.clear()
-    idle.setdefault(key, []).append(run)
+    idle.setdefault(key, []).append(prepared)
 
 
 def run_short(network, params, X, what, finish):
@@ -321,7 +288,7 @@ def run_short(network, params, X, what, finish):
         A row for each sequence; None if X or a row is not finite, which :func:`skrnn.inference.run`
         and the readers of X have messages for.
     """
-    run, flags = borrow(network, params, *X.shape[:2]), begin()
+    run, flags = borrow(PreparedRun, network, params, X.shape[:2]), begin()
     try:
         if not run.load(X):
             return None
@@ -331,53 +298,3 @@ def run_short(network, params, X, what, finish):
     finally:
         end(flags)
         give_back(network, params, run)
-
-
-def run_in_stretches(network, params, sequences, first, n_sequences, what):
-    """Run neighbouring sequences of one length, a few steps at a time, of which nothing is kept.
-
-    Parameters
-    ----------
-    network : Network
-        A network of one direction with an output for each sequence.
-    params : ndarray of shape (layout.size,)
-        Its weights.
-    sequences : Sequences
-        Where they are, of the type of the weights.
-    first, n_sequences : int
-        The first of them, and how many.
-    what : str
-        What to return: ``"raw"``, ``"features"``, or what else the network's head reads.
-
-    Returns
-    -------
-    values : ndarray of shape (n_sequences, ...)
-        A row for each sequence.
-    """
-    rows = sequences.offsets[first : first + n_sequences]
-    n_steps = int(sequences.offsets[first + 1] - rows[0])
-    most = STRETCH_BYTES // (n_sequences * _numbers_a_step(network) * params.itemsize)
-    length = -(-n_steps // -(-n_steps // max(1, most)))
-    kept = np.zeros((n_sequences, network.n_features), dtype=params.dtype)
-    run, begun, is_last = None, 0, network.pooling == "last"
-    if is_last and n_steps // length >= FEWEST_STRETCHES:
-        run, n_whole = borrow(network, params, n_sequences, length), n_steps // length
-        run.advance_often(sequences, rows, n_whole)
-        begun = n_whole * length
-    for start in range(begun, n_steps, length):
-        before, last = run, min(start + length, n_steps)
-        if run is None or run.shape.n_steps != last - start:
-            run = borrow(network, params, n_sequences, last - start)
-        sequences.pack_rows(rows + start, run.shape.starts, run.trace.steps)
-        run.advance(None if before is None else before.final)
-        if before is not None and before is not run:
-            give_back(network, params, before)
-        if not is_last:
-            for t, output in enumerate(run.outputs, start):
-                kept, pooled = network.head.stream(output, kept, t + 1)
-            kept = kept.copy()  # the next stretch overwrites what it may be a view of
-    if is_last:
-        pooled = run.outputs[-1]
-    values = run.read_pooled(pooled, what)
-    give_back(network, params, run)
-    return values

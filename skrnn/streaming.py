@@ -124,7 +124,8 @@ class Streaming:
             x = _check_step(x, shape, params.dtype)
             _check_ids(x, network.inputs)
         respond = self._responder(response_method)
-        run, flags = prepared.borrow(network, params, n_sequences, 1), begin()
+        size = n_sequences, 1
+        run, flags = prepared.borrow(prepared.PreparedRun, network, params, size), begin()
         try:
             if not run.load(x[:, np.newaxis]):
                 _refuse_not_finite(x)

@@ -32,7 +32,7 @@ LAYERS = (
     {"network"},
     {"encoder_decoder", "gradients"},
     {"prepared"},
-    {"prepared_training"},
+    {"prepared_training", "prepared_sets"},
     {"inference", "torch_layout", "streaming", "checks", "checkpointing"},
     {"search"},
     {"descent"},

@@ -160,32 +160,3 @@ def test_without_the_expected_layout_everything_is_called_from_python(name, monk
     calls = [(refuse_negative, (line,))]
     monkeypatch.setattr(_calls, name, {"_ARRAY_PARTS": ("data",), "MOST_WORDS": 3}[name])
     assert _calls._in_tables(calls) == calls
-
-
-def test_runs_one_after_another(monkeypatch):
-    """First from Python, then from the table; with a call that needs Python never from a table."""
-    monkeypatch.setattr(_calls, "RUNS_BEFORE", 3)
-    noted, line, total = [], np.ones((1, 1)), np.zeros((1, 1))
-    listed = CallList([(add_scaled, (line, 2, total))])
-    for times, expected in [(2, 4), (0, 4), (5, 14), (3, 20)]:
-        listed.run_often(times)
-        assert total[0, 0] == expected
-    assert listed.rows is not None
-    listed = CallList([(add_scaled, (line, 2, total)), (noted.append, (1,))])
-    listed.run_often(7)
-    assert total[0, 0] == 34
-    assert len(noted) == 7
-
-
-def test_an_error_ends_all_runs(monkeypatch):
-    monkeypatch.setattr(_calls, "RUNS_BEFORE", 1)
-    ones, line = np.ones((1, 1)), np.full((1, 1), 5.0)
-    flat_line = line.reshape(-1)
-    listed = CallList([(add_scaled, (ones, -2, line)), (refuse_negative, (flat_line,))])
-    listed.run()
-    with pytest.raises(ValueError, match="a value is negative"):
-        listed.run_often(10)
-    assert line[0, 0] == -1
-    line[0, 0] = 8
-    listed.run_often(4)
-    assert line[0, 0] == 0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skrnn import RNNClassifier, RNNRegressor, _calls, inference, prepared, threads
+from skrnn import RNNClassifier, RNNRegressor, inference, prepared, threads
 from skrnn.threads import Threads
 
 METHODS = ("predict", "predict_proba", "predict_log_proba", "transform")
@@ -128,41 +128,6 @@ def test_large_calls_take_the_long_way(monkeypatch):
     model.predict(np.tile(X, (1, 3000, 1)))  # more than is worth keeping
 
 
-@pytest.mark.parametrize("stretch_bytes", [1, 1200, 2**20])
-@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
-@pytest.mark.parametrize("sizes", [4, (5, 3)], ids=str)
-def test_same_bits_in_stretches(sizes, pooling, stretch_bytes, monkeypatch):
-    X, y = make_data(n=20, n_steps=11)
-    model = fitted(X, y, cell="lstm", hidden_layer_sizes=sizes, pooling=pooling)
-    # Sequences of other lengths among them: these are run at once.
-    among = [x for pair in zip(X, X[:, :5], strict=True) for x in pair]
-    probabilities, features = model.predict_proba(among)[::2], model.transform(among)[::2]
-    monkeypatch.setattr(prepared, "MOST_NUMBERS", 0)
-    monkeypatch.setattr(prepared, "STRETCH_BYTES", stretch_bytes)
-    monkeypatch.setattr(_calls, "RUNS_BEFORE", 2)
-    for n_jobs in (1, 2, 1):  # in the end from tables
-        model.set_params(n_jobs=n_jobs)
-        assert_same(model.predict_proba(X), np.ascontiguousarray(probabilities))
-        assert_same(model.transform(X), np.ascontiguousarray(features))
-
-
-def test_weights_far_away_are_read_for_more_sequences(monkeypatch):
-    X = np.random.default_rng(0).normal(size=(150, 7, 2))
-    model = RNNRegressor(8, max_iter=2, random_state=0).fit(X, X[:, -1, 0])
-    expected, sizes = model.predict(X), []
-    run = inference.run_in_stretches
-
-    def note(network, params, sequences, first, n_sequences, what):
-        sizes.append(n_sequences)
-        return run(network, params, sequences, first, n_sequences, what)
-
-    monkeypatch.setattr(inference, "run_in_stretches", note)
-    np.testing.assert_array_equal(model.predict(X), expected)
-    monkeypatch.setattr(inference, "FAR_BYTES", 0)
-    np.testing.assert_array_equal(model.predict(X), expected)
-    assert sizes == [64, 64, 22, 128, 22]
-
-
 def test_threads_start_where_the_work_is_worth_it(monkeypatch):
     X, y = make_data(n=80, n_steps=11)
     model = fitted(X, y).set_params(n_jobs=2)
@@ -173,15 +138,6 @@ def test_threads_start_where_the_work_is_worth_it(monkeypatch):
     monkeypatch.setattr(inference, "WORTH_SHARING", 80 * 11 * model._network.n_dense + 1)
     assert_same(model.predict_proba(X), expected)
     assert len(started) == 1
-
-
-def test_ids_in_stretches(monkeypatch):
-    rng = np.random.default_rng(0)
-    X, y = rng.integers(0, 6, size=(20, 9)), np.arange(20) % 3
-    model = fitted(X, y, embedding_dim=3)
-    expected = model.predict_proba([*X, X[0, :2]])[:-1]
-    monkeypatch.setattr(prepared, "STRETCH_BYTES", 1200)
-    assert_same(model.predict_proba(X), np.ascontiguousarray(expected))
 
 
 def test_padding_is_left_out():

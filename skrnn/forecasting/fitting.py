@@ -84,7 +84,7 @@ class WindowRegressor(RNNRegressor):
         """Return the raw outputs for a few windows of one length in one go."""
         n, n_steps = len(windows), -(-int(windows.n_rows[0]) // windows.segment)
         network, params = self._network, self._params
-        run, flags = prepared.borrow(network, params, n, n_steps), begin()
+        run, flags = prepared.borrow(prepared.PreparedRun, network, params, (n, n_steps)), begin()
         try:
             windows.pack_all(run.starts, run.trace.steps)
             raw = run.advance_and_read().copy()

@@ -13,7 +13,7 @@ from skrnn.cells.registry import CELLS
 from skrnn.descent import compile_descent
 from skrnn.estimators import RNNClassifier, RNNRegressor
 from skrnn.forecasting import RNNForecaster
-from skrnn.prepared import compile_stretches
+from skrnn.prepared_sets import compile_sets
 from skrnn.sequences import FLOAT32, FLOAT64
 from skrnn.teams import compile_teams
 
@@ -38,7 +38,7 @@ def compile_everything(cells, dtypes):
     cells, dtypes = _to_cells(cells), _to_dtypes(dtypes)
     compile_tables()
     compile_teams()
-    compile_stretches()
+    compile_sets()
     for dtype in dtypes:
         compile_descent(dtype)
         for cell in cells:
