@@ -157,14 +157,20 @@ def _make_products(from_rows):
 _add, _affine = _make_products(from_rows=False), _make_products(from_rows=True)
 
 
-@jit
+@inlined
 def _add_products(A, B, C):
     _add(A, B, C, C)
 
 
-@jit
+@inlined
 def _affine_products(A, B, rows, C):
     _affine(A, B, rows, C)
+
+
+@jit
+def accumulate_product(A, B, C):
+    """Do what :data:`add_product` does, which is for kernels, where Python calls it."""
+    add_product(A, B, C)
 
 
 @intrinsic
@@ -242,16 +248,20 @@ def _call_crowded(
 
 @jit
 def _add_transposed_product(A, B, C):
-    if B.strides[0] % CROWDED == 0 and min(C.shape) >= LARGE:
+    # Comparisons, because `min` and `max` are functions of their own for the compiler.
+    if B.strides[0] % CROWDED == 0 and C.shape[0] >= LARGE and C.shape[1] >= LARGE:
         _call_crowded(
             C.dtype.type(0), address_of(A), A.strides[0], address_of(B), B.strides[0],
             address_of(C), C.strides[0], A.shape[1], A.shape[0], B.shape[1],
         )  # fmt: skip
     elif C.size > 0:
         last = A.shape[0] - 1
+        deepest = NEAR_BYTES // (A.strides[0] + B.strides[0])
+        if deepest < TRANSPOSED_DEPTH_BLOCK:
+            deepest = TRANSPOSED_DEPTH_BLOCK
         _call_products(
             C.dtype.type(0),
-            max(TRANSPOSED_DEPTH_BLOCK, NEAR_BYTES // (A.strides[0] + B.strides[0])),
+            deepest,
             1,
             address_of(A) + last * A.strides[0],
             0,
@@ -339,6 +349,7 @@ Rows are added from the last to the first, as backpropagation meets them: a grad
 a stretch of steps at a time has the bits of one that is summed at once."""
 
 __all__ = [
+    "accumulate_product",
     "add_product",
     "add_products",
     "add_transposed_product",

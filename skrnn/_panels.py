@@ -21,7 +21,7 @@ _single_thin = make_tile(1, 1, "tail")
 _narrow = make_tile(THIN, 1, "narrow")
 
 
-@kernel_part
+@inlined
 def _count_short_tiles(rows):
     """Choose how many short tiles leave the tall ones with the fewest rows to waste."""
     if rows <= SHORT:
@@ -35,7 +35,7 @@ def _count_short_tiles(rows):
     return best
 
 
-@kernel_part
+@inlined
 def _whole_panel(zero, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth):
     """Run the tiles of a panel of two whole vectors of columns."""
     tall_rows = rows - SHORT * _count_short_tiles(rows)
@@ -56,7 +56,7 @@ def _whole_panel(zero, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, de
         i += SHORT
 
 
-@kernel_part
+@inlined
 def _whole_row(zero, lanes, size, columns, a, a_step, b, b_step, s, c, depth):
     """Run the tiles of a single row, wide ones first: two sums would wait for each other."""
     j, width = 0, WIDE * lanes
@@ -70,7 +70,7 @@ def _whole_row(zero, lanes, size, columns, a, a_step, b, b_step, s, c, depth):
         j += 2 * lanes
 
 
-@kernel_part
+@inlined
 def _tail_panel(zero, kept, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth):
     """Run the tiles of the last two vectors of columns, of which the first `kept` are done."""
     if rows == 1:
@@ -96,7 +96,7 @@ def _thin_panel(zero, kept, a, a_row, a_step, b, b_step, s, s_row, c, c_row, row
         )  # fmt: skip
 
 
-@kernel_part
+@inlined
 def _narrow_panel(zero, columns, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth):
     """Run the tiles of a product with fewer columns than a vector."""
     for i in range(0, rows, THIN):
@@ -106,7 +106,7 @@ def _narrow_panel(zero, columns, a, a_row, a_step, b, b_step, s, s_row, c, c_row
         )  # fmt: skip
 
 
-@kernel_part
+@inlined
 def _few_columns(
     zero, lanes, size, columns, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth
 ):
@@ -121,7 +121,7 @@ def _few_columns(
         )
 
 
-@kernel_part
+@inlined
 def _last_columns(
     zero, lanes, size, rest, a, a_row, a_step, b, b_step, s, s_row, c, c_row, rows, depth
 ):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrnn._jit import kernel_part
+from skrnn._jit import inlined, kernel_part
 from skrnn._math import use_widest_vectors
-from skrnn._views import flat
+from skrnn._views import empty, flat
 
 # Fewer are not compiled to vectors throughout.
 CHAINS = 64
@@ -32,7 +32,7 @@ def add_column_sums(values, sums):
         last -= 1
 
 
-@kernel_part
+@inlined
 def _square(value):
     return np.float64(value) * np.float64(value)
 
@@ -44,7 +44,9 @@ def squared_norm(values):
     Every number has its place in one of many chains of additions: that many are worked on at once.
     """
     use_widest_vectors()
-    sums = np.zeros(CHAINS)
+    sums = empty(0.0, (CHAINS,))
+    for j in range(CHAINS):
+        sums[j] = 0
     whole = values.size - values.size % CHAINS
     for first in range(0, whole, CHAINS):
         for j in range(CHAINS):

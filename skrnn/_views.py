@@ -6,7 +6,8 @@ on and nothing to count references on; the matrix must outlive them, as argument
 
 from __future__ import annotations
 
-from numba.core import types
+import numpy as np
+from numba.core import cgutils, types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
@@ -84,6 +85,21 @@ def _is_same_place(typingctx, a, b):
     return types.boolean(a, b), codegen
 
 
+@intrinsic
+def _empty(typingctx, zero, shape):
+    def codegen(context, builder, signature, args):
+        from numba.np.arrayobj import _empty_nd_impl
+
+        lengths = cgutils.unpack_tuple(builder, args[1])
+        return _empty_nd_impl(context, builder, signature.return_type, lengths)._getvalue()
+
+    return types.Array(zero, len(shape), "C")(zero, shape), codegen
+
+
+def _empty_plain(zero, shape):
+    return np.empty(shape, dtype=type(zero))
+
+
 def _rows_plain(matrix, low, high):
     return matrix[..., low:high, :]
 
@@ -106,4 +122,9 @@ flat = _flat_plain if JIT_DISABLED else _flat
 is_same_place = _is_same_place_plain if JIT_DISABLED else _is_same_place
 """Whether two arrays begin at the same address."""
 
-__all__ = ["flat", "is_same_place", "rows"]
+empty = _empty_plain if JIT_DISABLED else _empty
+"""An array of numbers of the type of `zero` and of a shape, a tuple, with undefined content.
+
+What NumPy's function does, which Numba takes a tenth of a second to compile."""
+
+__all__ = ["empty", "flat", "is_same_place", "rows"]

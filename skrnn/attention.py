@@ -58,7 +58,7 @@ from skrnn._attention import (
     back_multiplicative,
     back_to_context,
 )
-from skrnn._gemm import add_product, add_transposed_product
+from skrnn._gemm import accumulate_product, add_transposed_product
 from skrnn.params import glorot_uniform
 
 
@@ -163,7 +163,7 @@ class Attention:
         """
         W = weights["W_m"]
         keys = np.zeros((values.shape[0], W.shape[1]), dtype=values.dtype)
-        add_product(values, W, keys)
+        accumulate_product(values, W, keys)
         return Memory(values, keys, offsets)
 
     def bind(self, vector):
@@ -192,7 +192,7 @@ class Attention:
         d_values : ndarray of shape (N, D)
             The gradient.
         """
-        add_product(look.d_keys, np.ascontiguousarray(weights["W_m"].T), look.d_values)
+        accumulate_product(look.d_keys, np.ascontiguousarray(weights["W_m"].T), look.d_values)
         return look.d_values
 
 
@@ -253,7 +253,7 @@ class AdditiveAttention(Attention):
         """Form the contexts of some rows from the states before them."""
         queries = look.queries[low:high]
         queries[...] = 0
-        add_product(states, weights["W_q"], queries)
+        accumulate_product(states, weights["W_q"], queries)
         attend_additive(
             low, high, *look._where, look.queries, weights["v"],
             look.memory.keys, look.memory.values, look.alpha, look.context,
@@ -329,7 +329,9 @@ class AdditiveAttention(Attention):
                         look.d_context.reshape(-1, 1), look.d_queries, look.d_v,
                         look.d_keys, look.d_values,
                     )  # fmt: skip
-                    add_product(look.d_queries[low:high], W_q_turned, d_state[0, : high - low])
+                    accumulate_product(
+                        look.d_queries[low:high], W_q_turned, d_state[0, : high - low]
+                    )
 
             walk(one_by_one, batch, d_output, d_state)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrnn._gemm import add_product, add_transposed_product, affine_product
+from skrnn._gemm import accumulate_product, add_transposed_product, affine_product
 from skrnn._jit import jit
 from skrnn._math import tanh
 from skrnn._sums import add_column_sums
@@ -104,7 +104,7 @@ class Dense:
             d_out *= 1 - out * out
         turned = np.ascontiguousarray(weights[0].T)
         d_x = np.zeros((d_out.shape[0], turned.shape[1]), dtype=d_out.dtype)
-        add_product(d_out, turned, d_x)
+        accumulate_product(d_out, turned, d_x)
         return d_x
 
     def add_gradient(self, views, x, d_out):

@@ -16,7 +16,7 @@ from skrnn._copies import copy_all
 from skrnn._gemm import add_products, add_transposed_product, affine_products, panel_copies
 from skrnn._jit import jit
 from skrnn._sums import add_column_sums
-from skrnn._views import flat
+from skrnn._views import empty, flat
 from skrnn.buffers import Buffers, Kept
 from skrnn.cells import clear
 from skrnn.params import chrono_bias, glorot_uniform, orthogonal
@@ -28,7 +28,7 @@ WORTH_PANELS = 256
 @jit
 def _project(x, W_x, b_x, b_h, added, gates):
     """Form the input's share of every gate at every step: one product a gate."""
-    bias = np.empty_like(b_x)
+    bias = empty(b_x.dtype.type(0), b_x.shape)
     for g in range(bias.shape[0]):
         for k in range(bias.shape[1]):
             bias[g, k] = b_x[g, k] + added[g] * b_h[g, k]

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from skrnn._jit import jit, kernel_part
+from skrnn._jit import inlined, jit
 from skrnn._math import exp, logistic
 from skrnn._views import flat
 
 
-@kernel_part
+@inlined
 def _sum(values):
     """Add in four chains, where one would wait for itself: a vocabulary is long."""
     a = b = c = d = values.dtype.type(0)
@@ -33,12 +33,13 @@ def _sum(values):
     return (a + b) + (c + d)
 
 
-@kernel_part
+@inlined
 def _write_powers(scores, powers):
     """Write exponentials relative to the highest score; return that score and their sum."""
     highest = scores[0]
     for k in range(1, scores.size):
-        highest = max(highest, scores[k])
+        if scores[k] > highest:
+            highest = scores[k]
     # By itself, so that it becomes vector code.
     for k in range(scores.size):
         powers[k] = exp(scores[k] - highest)

@@ -90,10 +90,10 @@ def test_a_kernel_from_the_cache_finds_the_product_in_a_new_process(tmp_path):
     """Loaded, not compiled: nothing but the symbol tells it where the product is."""
     script = textwrap.dedent("""
         import numpy as np
-        from skrnn._gemm import _add_products, add_product
+        from skrnn._gemm import accumulate_product
         C = np.zeros((2, 3), dtype=np.float32)
-        add_product(np.ones((2, 4), np.float32), np.ones((4, 3), np.float32), C)
-        print(C.sum(), sum(_add_products.stats.cache_hits.values()))
+        accumulate_product(np.ones((2, 4), np.float32), np.ones((4, 3), np.float32), C)
+        print(C.sum(), sum(accumulate_product.stats.cache_hits.values()))
     """)
     outputs = []
     for _ in range(2):

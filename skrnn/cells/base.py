@@ -68,7 +68,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from skrnn._gemm import add_products
-from skrnn._jit import kernel_part
+from skrnn._jit import inlined, kernel_part
 from skrnn._views import flat, is_same_place, rows
 
 _FORWARD_ARGUMENTS = (
@@ -222,13 +222,13 @@ def _import_cell(module, variable):
     return getattr(__import__(module, fromlist=[variable]), variable)
 
 
-@kernel_part
+@inlined
 def rows_before(t, starts):
     """Return the first row of `states` that holds the states before step `t`."""
     return 0 if t == 0 else starts[1] + starts[t - 1]
 
 
-@kernel_part
+@inlined
 def read_state(t, starts, mask, states, operand):
     """Copy the previous outputs, times the dropout mask if there is one, to the rows of step `t`.
 
@@ -259,7 +259,7 @@ def read_state(t, starts, mask, states, operand):
             target[k] = source[k] * factor[k]
 
 
-@kernel_part
+@inlined
 def clear(values):
     """Set all elements of a line to zero."""
     for k in range(values.size):
@@ -274,7 +274,7 @@ def fill_rows(row, matrix):
             matrix[i, k] = row[k]
 
 
-@kernel_part
+@inlined
 def add_output_gradient(d_output, low, high, d_h):
     """Add the gradient of a step's outputs to what comes from later steps.
 
@@ -294,7 +294,7 @@ def add_output_gradient(d_output, low, high, d_h):
         target[k] += source[k]
 
 
-@kernel_part
+@inlined
 def operand_gradient(mask, count, d_h, scratch):
     """Return where the gradients of what :func:`read_state` read are to be added up.
 
@@ -320,7 +320,7 @@ def operand_gradient(mask, count, d_h, scratch):
     return rows(scratch, 0, count)
 
 
-@kernel_part
+@inlined
 def add_to_state_gradient(mask, total, d_h):
     """Bring what :func:`operand_gradient` collected to the gradient of the previous outputs.
 
@@ -341,7 +341,7 @@ def add_to_state_gradient(mask, total, d_h):
         target[k] += source[k] * factor[k]
 
 
-@kernel_part
+@inlined
 def add_recurrent_products(operand, W_h, gates, low, high):
     """Add ``operand @ W_h[g]`` to the rows of each gate.
 

@@ -33,12 +33,10 @@ Translation", EMNLP 2014.
 
 from __future__ import annotations
 
-import numpy as np
-
 from skrnn._gemm import add_product, add_products, affine_product
 from skrnn._jit import jit
 from skrnn._math import logistic, tanh, use_widest_vectors
-from skrnn._views import flat, rows
+from skrnn._views import empty, flat, rows
 from skrnn.cells.base import (
     Cell,
     add_output_gradient,
@@ -80,7 +78,7 @@ def _forward(first, last, starts, mask, W_h, b_h, gates, inner, operands, states
 @jit
 def _backward(first, last, starts, mask, W_h, gates, inner, operands, states, d_output, d_state):
     one = gates.dtype.type(1)
-    d_operand = np.empty_like(d_state[0])
+    d_operand = empty(gates.dtype.type(0), d_state[0].shape)
     use_widest_vectors()
     for t in range(last - 1, first - 1, -1):
         low, high = starts[t], starts[t + 1]
