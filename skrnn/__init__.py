@@ -7,6 +7,7 @@ scikit-learn nor Numba.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from skrnn._garbage import without_garbage_collection
 from skrnn.warmup import warmup
 
 if TYPE_CHECKING:
@@ -54,12 +55,11 @@ _MODULES = {
 
 def __getattr__(name):
     """Import a public name, or the module of some, at its first use."""
-    if name in _MODULES:
-        value = getattr(import_module(f"skrnn.{_MODULES[name]}"), name)
-    elif name in _MODULES.values():
-        value = import_module(f"skrnn.{name}")
-    else:
+    if name not in _MODULES and name not in _MODULES.values():
         raise AttributeError(f"module 'skrnn' has no attribute {name!r}")
+    with without_garbage_collection():
+        module = import_module(f"skrnn.{_MODULES.get(name, name)}")
+    value = getattr(module, name) if name in _MODULES else module
     globals()[name] = value
     return value
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-from contextlib import contextmanager
 from functools import cache
 
 import numba
 from numba.core.registry import CPUDispatcher
+
+from skrnn._garbage import without_garbage_collection
 
 _FLAGS = {
     "nogil": True,  # kernels run beside each other in plain Python threads
@@ -19,23 +19,11 @@ _FLAGS = {
 JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 
 
-@contextmanager
-def _without_garbage_collection():
-    """Put off collections: the compiler makes a million objects, few of which are garbage."""
-    was_enabled = gc.isenabled()
-    try:
-        gc.disable()
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
 class _Kernel(CPUDispatcher):
     """A compiled function."""
 
     def compile(self, sig):
-        with _without_garbage_collection():
+        with without_garbage_collection():
             return super().compile(sig)
 
 
@@ -148,7 +136,7 @@ def compile_for_pointer(signature, function):
         The compiled function; its address holds as long as it lives.
     """
     flags = {"error_model": _FLAGS["error_model"], "fastmath": _FLAGS["fastmath"]}
-    with _without_garbage_collection():
+    with without_garbage_collection():
         try:
             return numba.cfunc(signature, cache=True, **flags)(function)
         except RuntimeError:

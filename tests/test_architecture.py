@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "skrnn"
 # From the bottom to the top. A module imports from lower rows only; the files of a folder may
 # import each other. A name that no file has yet does no harm.
 LAYERS = (
+    {"_garbage"},
     {"_jit"},
     {"_tiles", "_shared", "_copies", "_atomics", "_plain_products"},
     {"_calls"},
