@@ -13,6 +13,7 @@ from skrnn.descent import MOST_WORK, Descent, add_penalty
 from skrnn.gradients import empty_gradient
 from skrnn.losses import Loss
 from skrnn.network import NO_DROPOUT, DropoutMasks, NetworkWeights
+from skrnn.prepared import numbers_a_step
 from skrnn.prepared_training import BatchSource, PreparedGradients
 from skrnn.sequences import Sequences
 from skrnn.teams import Team
@@ -27,9 +28,11 @@ MANY_BYTES = 80_000
 # ready for it and if it has to go through the interpreter.
 WORTH_A_TEAM = 1_000_000
 WORTH_SHARING = 10_000_000
-# Steps, all sequences together, that are run at a time in training where there are more than twice
-# as many and nothing is read backwards: gradients of outputs are then held for these steps alone.
+# Steps, all sequences together, that are run at a time in training where nothing is read backwards
+# and there are more than twice as many, whose buffers take more than so many bytes: gradients of
+# outputs are then held for these steps alone.
 STRETCH_ROWS = 2048
+AT_ONCE_BYTES = 40_000_000
 # Threads share so many pieces of a batch before the gradients are added up, if those take no more
 # than so many numbers together.
 GRADIENT_NUMBERS = 1_000_000
@@ -171,6 +174,8 @@ class Objective:
         self.mean_weight = weight.sum() / len(sequences) if mean_weight is None else mean_weight
         self._n_weight_bytes = self.network.layout.size * sequences.dtype.itemsize
         self._piece_size = PIECE if self._n_weight_bytes < MANY_BYTES else PIECE // 2
+        row_bytes = numbers_a_step(self.network) * sequences.dtype.itemsize
+        self._most_rows = max(2 * STRETCH_ROWS, AT_ONCE_BYTES // row_bytes)
         self._equal_pieces = {}  # by the size of a batch
         for team in self._teams.values():
             team.forget_tables()
@@ -396,7 +401,7 @@ class Objective:
         is_known = isinstance(self.loss, Loss) and isinstance(self.sequences, Sequences)
         if not (is_plain and at_once and is_known):
             return 0
-        return 2 * STRETCH_ROWS // int(lengths[0]) if (lengths == lengths[0]).all() else 0
+        return self._most_rows // int(lengths[0]) if (lengths == lengths[0]).all() else 0
 
     def _team(self, n_sequences, pieces, n_threads):
         """Return who shares batches of this size."""
@@ -456,7 +461,7 @@ class Objective:
         where = self.network, params, batch, masks
         if self.checkpoint_steps is not None:
             return checkpointing.through(*where, self.checkpoint_steps, workspace, gradient)
-        if self._may_cut and batch.n_rows > 2 * STRETCH_ROWS:
+        if self._may_cut and batch.n_rows > self._most_rows:
             n_steps = max(1, STRETCH_ROWS // batch.n_sequences)
             return checkpointing.OneWay(*where, n_steps, workspace, gradient, holds_all=True)
         return None

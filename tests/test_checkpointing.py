@@ -1,6 +1,7 @@
 """Gradient checkpointing: the same bits as the gradient at once, in a fraction of the memory."""
 
 import tracemalloc
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from minimal_gated_unit import MGU
 
-from skrnn import RNNClassifier, RNNForecaster, RNNRegressor
+from skrnn import RNNClassifier, RNNForecaster, RNNRegressor, checkpointing, objective
 from skrnn.batching import PackedBatch
 from skrnn.cells import resolve_cell
 from skrnn.checkpointing import cut_steps
@@ -86,6 +87,30 @@ def test_the_gradient_has_the_same_bits(
 ):
     setting = Setting(lengths, cell, sizes, bidirectional, end, has_ids)
     setting.assert_same_bits(steps, dropout=Dropout(0.3, 0.4) if drops else None)
+
+
+@given(
+    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=6),
+    n_rows=st.integers(1, 20),
+    cell=st.sampled_from(sorted(CELLS)),
+    sizes=st.sampled_from([(3,), (4, 3)]),
+    end=st.one_of(ends, step_ends),
+    has_ids=st.booleans(),
+    drops=st.booleans(),
+)
+def test_long_batches_have_the_same_bits(lengths, n_rows, cell, sizes, end, has_ids, drops):
+    """Too large to run at once, they run a stretch at a time, each of which is held."""
+    setting = Setting(lengths, cell, sizes, False, end, has_ids)
+    options = {"dropout": Dropout(0.3, 0.4) if drops else None}
+    loss, gradient = setting.gradient(**options)
+    with (
+        patch.multiple(objective, STRETCH_ROWS=n_rows, AT_ONCE_BYTES=0),
+        patch.object(checkpointing, "OneWay", wraps=checkpointing.OneWay) as way,
+    ):
+        actual_loss, actual = setting.gradient(**options)
+    assert way.called == (sum(lengths) > 2 * n_rows)
+    assert actual_loss == loss
+    np.testing.assert_array_equal(actual, gradient)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
