@@ -37,10 +37,8 @@ AT_ONCE_BYTES = 40_000_000
 # than so many numbers together.
 GRADIENT_NUMBERS = 1_000_000
 PIECES_A_THREAD = 4
-# Sizes of pieces that calls were made ready for, and bytes, beyond which an objective is not kept
-# for other data: the kernels of larger networks outweigh what making the calls takes.
+# Sizes of pieces that calls were made ready for, beyond which an objective is not kept for others.
 MOST_KEPT = 8
-MOST_KEPT_BYTES = 2**24
 
 
 class Dropout:
@@ -155,12 +153,14 @@ class Objective:
 
     @property
     def is_worth_keeping(self):
-        """Whether calls were made ready that other data may use, and what they need is small."""
-        # The weights, and a gradient for each workspace and each piece that is waiting.
+        """Whether calls were made ready that other data may use, and not too many."""
+        return 0 < len(self._prepared) <= MOST_KEPT and len(self._teams) <= MOST_KEPT
+
+    @property
+    def n_bytes(self):
+        """Bytes that it holds besides data: buffers, weights, and a gradient for each piece."""
         n_vectors = 1 + len(self._workspaces) + len(self._gradients) + len(self._waiting)
-        n_bytes = self._workspaces.n_bytes + n_vectors * self._n_weight_bytes
-        few = 0 < len(self._prepared) <= MOST_KEPT and len(self._teams) <= MOST_KEPT
-        return few and n_bytes <= MOST_KEPT_BYTES
+        return self._workspaces.n_bytes + n_vectors * self._n_weight_bytes
 
     def read_from(self, sequences, target, weight, mean_weight=None):
         """Go on with other data of the same type.

@@ -307,9 +307,11 @@ def test_buffers_that_were_outgrown_count(monkeypatch):
     assert model._kept_objective()._workspaces.n_bytes > 2 * largest
 
 
-@pytest.mark.parametrize(("limit", "value"), [("MOST_KEPT", 1), ("MOST_KEPT_BYTES", 10_000)])
-def test_only_what_is_small_is_kept(monkeypatch, limit, value):
-    monkeypatch.setattr(objective, limit, value)
+@pytest.mark.parametrize(
+    ("where", "limit", "value"), [(objective, "MOST_KEPT", 1), (keeping, "MOST_BYTES", 10_000)]
+)
+def test_only_what_is_small_is_kept(monkeypatch, where, limit, value):
+    monkeypatch.setattr(where, limit, value)
     assert "_kept_objective" not in vars(train_on([(X, Y)]))
 
 
@@ -321,8 +323,15 @@ def test_only_the_last_few_are_kept(makers):
     assert [model._kept_objective() is None for model in models] == [False, True, *[False] * 3]
 
 
+def test_together_they_hold_little(monkeypatch):
+    each = train_on([(X, Y)])._kept_objective().n_bytes
+    monkeypatch.setattr(keeping, "MOST_BYTES", int(2.5 * each))
+    models = [train_on([(X, Y)]) for _ in range(3)]
+    assert [model._kept_objective() is None for model in models] == [True, False, False]
+
+
 def test_large_buffers_of_other_batches_are_not_kept(monkeypatch):
-    monkeypatch.setattr(objective, "MOST_KEPT_BYTES", 500_000)
+    monkeypatch.setattr(keeping, "MOST_BYTES", 500_000)
     model = train_on([(X, Y)])
     assert "_kept_objective" in vars(model)
     long = [np.zeros((900 + i, 3)) for i in range(70)]

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
+from contextlib import suppress
 
-# How many are kept.
+# How many are kept, and bytes that they hold, all together.
 MOST_WAITING = 4
+MOST_BYTES = 2**26
 
+# The newest last, each with its bytes.
 _waiting = deque(maxlen=MOST_WAITING)
 
 
 def keep(objective):
-    """Keep an objective until others have taken its place.
+    """Keep an objective until others have taken its place, unless it is too large.
 
     Parameters
     ----------
@@ -25,10 +28,16 @@ def keep(objective):
 
     Returns
     -------
-    reference : weakref.ref
-        What :func:`take` needs.
+    reference : weakref.ref or None
+        What :func:`take` needs; None if it is not kept.
     """
-    _waiting.append(objective)
+    n_bytes = objective.n_bytes
+    if n_bytes > MOST_BYTES:
+        return None
+    _waiting.append((objective, n_bytes))
+    with suppress(IndexError):  # another thread may have taken what was there
+        while sum(size for _, size in tuple(_waiting)) > MOST_BYTES:
+            _waiting.popleft()
     return weakref.ref(objective)
 
 
@@ -41,8 +50,11 @@ def take(reference):
         What :func:`keep` returned.
     """
     objective = None if reference is None else reference()
-    try:
-        _waiting.remove(objective)
-    except ValueError:  # others have taken its place, or somebody was first
-        return None
-    return objective
+    for entry in tuple(_waiting):
+        if entry[0] is objective:
+            try:
+                _waiting.remove(entry)
+            except ValueError:  # somebody was first
+                return None
+            return objective
+    return None  # others have taken its place

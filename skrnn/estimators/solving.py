@@ -38,8 +38,9 @@ class Solving:
     def _keep(self, objective):
         """Keep an objective without its data for the next `partial_fit`, if that is worth it."""
         objective.let_go()
-        if objective.is_worth_keeping:
-            self._kept_objective = keeping.keep(objective)
+        kept = keeping.keep(objective) if objective.is_worth_keeping else None
+        if kept is not None:
+            self._kept_objective = kept
 
     def _objective_options(self, network):
         if self.solver == "lbfgs" and (self.dropout > 0 or self.recurrent_dropout > 0):
