@@ -6,6 +6,7 @@ from threading import Lock
 
 import numpy as np
 
+from skrnn._subnormals import begin, end
 from skrnn.batching import PackedBatch, longest_first
 from skrnn.prepared import numbers_a_step
 from skrnn.prepared_sets import run_alike
@@ -13,8 +14,7 @@ from skrnn.sequences import Sequences, all_finite
 from skrnn.threads import ALONE
 from skrnn.workspace import Workspace
 
-# Sequences in a piece, and weights from which there are half as many. How the work is cut never
-# depends on the number of threads.
+# Sequences in a piece, and weights from which there are half as many.
 PIECE = 32
 MANY_WEIGHTS = 32768
 FEW_WEIGHTS = 2048
@@ -24,6 +24,10 @@ FAR_BYTES = 3 * 2**19
 WORTH_SHARING = 150_000_000
 # Bytes of the buffers of a stretch, which then stay in the cache with some of the weights.
 STRETCH_BYTES = 2**20
+# Sequences with an output each that are never parted, unless they are very long.
+BLOCK = 16
+# Numbers of sequences that are held until they are finished.
+HELD_NUMBERS = 2**20
 # Rows that a product is quickest with are multiples of it.
 TILE_ROWS = 4
 # Steps in a piece, all sequences together, unless one sequence alone has more: this bounds memory.
@@ -68,17 +72,31 @@ def prediction_size(network):
     return 2 * PIECE if network.layout.size < 3 * FEW_WEIGHTS else piece_size(network)
 
 
-def _alike_size(network, dtype, n_sequences, n_steps, n_threads):
+def _alike_size(network, dtype, n_steps):
     """Return how many sequences of one length to run at a time, with an output for each.
 
     More of them make fewer calls and longer products; with many weights they share the cache with
-    these. There is work for every thread, which no row's result depends on.
+    these.
     """
     if network.n_directions > 1:  # which run from one end to the other
-        return max(1, min(prediction_size(network), PIECE_ROWS // n_steps))
+        return min(prediction_size(network), _whole_blocks(PIECE_ROWS // n_steps))
     is_far = network.layout.size * dtype.itemsize > FAR_BYTES
-    most = (4 if is_far else 2) * piece_size(network)
-    return max(PIECE // 2, min(most, -(-n_sequences // n_threads)))
+    return (4 if is_far else 2) * piece_size(network)
+
+
+def _whole_blocks(n_rows):
+    """Return a number of rows that blocks fit into, or that fits into a block."""
+    if n_rows >= BLOCK:
+        return n_rows - n_rows % BLOCK
+    return 2 ** (max(1, n_rows).bit_length() - 1)
+
+
+def block_size(sequences):
+    """Return how many sequences of one length, with an output each, no cut ever parts.
+
+    What is added up of each such block by itself does not depend on how the work is cut.
+    """
+    return min(BLOCK, _whole_blocks(PIECE_ROWS // int(sequences.lengths.max())))
 
 
 def cut(indices, size=PIECE):
@@ -144,7 +162,7 @@ def traces(network, params, sequences, places, workspace):
 
 def _are_neighbours(sequences, places):
     """Tell whether sequences are in memory, next to each other and of one length."""
-    if not isinstance(sequences, Sequences) or places[-1] - places[0] != places.size - 1:
+    if not isinstance(sequences, Sequences) or (np.diff(places) != 1).any():
         return False
     lengths = sequences.lengths_of(places)
     return (lengths == lengths[0]).all()
@@ -163,7 +181,7 @@ def _run_neighbours(network, params, sequences, first, count, size, threads, wha
     """Return what is read of neighbours of one length, pieces of much the same size at a time."""
     n_steps = int(sequences.offsets[first + 1] - sequences.offsets[first])
     n_pieces = -(-count // size)
-    size = min(count, -(-count // (n_pieces * TILE_ROWS)) * TILE_ROWS)
+    size = min(count, size, -(-count // (n_pieces * TILE_ROWS)) * TILE_ROWS)
     length = _stretch_length(network, params.dtype, size, n_steps)
     places = range(first, first + count)
     return run_alike(network, params, sequences, places, size, length, threads, what)
@@ -173,14 +191,24 @@ def _run_all_alike(network, params, sequences, threads, what, finish):
     """Run all sequences, of one length and with an output each, as :func:`run` does."""
     n, gathered = len(sequences), _Gathered(len(sequences))
     n_steps = int(sequences.offsets[1])
-    size = _alike_size(network, params.dtype, n, n_steps, threads.count)
-    n_at_once = max(size, PIECE_OUTPUTS // max(network.n_features, network.n_outputs))
-    for first in range(0, n, n_at_once):
-        rows = np.arange(first, min(first + n_at_once, n))
-        values = _run_neighbours(network, params, sequences, first, rows.size, size, threads, what)
-        if not all_finite(values):
-            raise Overflow(int(rows[_overflown(values)][0]))
-        gathered.put(rows, finish(values, rows))
+    size = _alike_size(network, params.dtype, n_steps)
+    # Work for every thread, which no row's result depends on.
+    least = max(1, min(PIECE // 2, PIECE_ROWS // n_steps))
+    size = max(min(size, least), min(size, -(-n // threads.count)))
+    n_held = HELD_NUMBERS // max(network.n_features, network.n_outputs)
+    n_at_once = _whole_blocks(max(n_held, size * threads.count + BLOCK))
+    flags = begin()
+    try:
+        for first in range(0, n, n_at_once):
+            rows = np.arange(first, min(first + n_at_once, n))
+            values = _run_neighbours(
+                network, params, sequences, first, rows.size, size, threads, what
+            )
+            if not all_finite(values):
+                raise Overflow(int(rows[_overflown(values)][0]))
+            gathered.put(rows, finish(values, rows))
+    finally:
+        end(flags)
     return gathered.array
 
 
@@ -191,7 +219,8 @@ def _overflown(rows):
 def _results(network, params, sequences, piece, workspace, what):
     """Yield the numbers of some rows and what is gathered of them."""
     sequences, places = sequences.load(piece)
-    if not network.head.each_step and _are_neighbours(sequences, places):
+    in_stretches = network.n_directions == 1 and not network.head.each_step
+    if in_stretches and _are_neighbours(sequences, places):
         first, n = int(places[0]), places.size
         yield piece, _run_neighbours(network, params, sequences, first, n, n, ALONE, what)
         return
@@ -237,10 +266,10 @@ def run(network, params, sequences, threads, what, finish):
     if are_alike and isinstance(sequences, Sequences):
         return _run_all_alike(network, params, sequences, threads, what, finish)
     gathered = _Gathered(int(network.head.row_offsets(sequences)[-1]))
-    size = prediction_size(network)
+    size, limit = prediction_size(network), min(PIECE_ROWS, most_rows(network))
     if are_alike:
-        size = _alike_size(network, params.dtype, lengths.size, lengths[0], threads.count)
-    limit = min(PIECE_ROWS, most_rows(network))
+        n_steps = int(lengths[0])
+        size = min(_alike_size(network, params.dtype, n_steps), _whole_blocks(limit // n_steps))
     # Sorted, so that a piece holds sequences of similar length.
     pieces = [
         part

@@ -175,7 +175,9 @@ class Objective:
         self._n_weight_bytes = self.network.layout.size * sequences.dtype.itemsize
         self._piece_size = PIECE if self._n_weight_bytes < MANY_BYTES else PIECE // 2
         row_bytes = numbers_a_step(self.network) * sequences.dtype.itemsize
-        self._most_rows = max(2 * STRETCH_ROWS, AT_ONCE_BYTES // row_bytes)
+        most = max(2 * STRETCH_ROWS, AT_ONCE_BYTES // row_bytes)
+        # Whatever runs it, a batch is cut into the same pieces.
+        self._most_rows = min(most, inference.most_rows(self.network))
         self._equal_pieces = {}  # by the size of a batch
         for team in self._teams.values():
             team.forget_tables()

@@ -23,7 +23,7 @@ from skrnn.workspace import Workspace
 MOST_NUMBERS = 2**18
 # Sequences of a call that is not worth two threads.
 MOST_SEQUENCES = 64
-# Shapes of input whose runs are kept.
+# Shapes of input whose runs are kept, of each kind.
 MOST_SHAPES = 4
 
 
@@ -261,8 +261,9 @@ def give_back(network, params, prepared):
     if key not in idle:
         if not prepared.is_small:
             return
-        if len(idle) >= MOST_SHAPES:
-            idle.clear()
+        same = [other for other in list(idle) if other[0] is key[0]]
+        if len(same) >= MOST_SHAPES:
+            idle.pop(same[0], None)
     idle.setdefault(key, []).append(prepared)
 
 

@@ -22,7 +22,7 @@ from skrnn.prepared import PreparedRun, borrow, give_back
 # Lists to be run from which tables, which take a while to be made, pay.
 WORTH_TABLES = 16
 # Steps times weights that are run before Python may look whether it is interrupted.
-MOST_WORK = 100_000_000
+MOST_WORK = 2_000_000_000
 # What a run of pieces returns when some are left, and when none is.
 _MORE, _NO_MORE = -1, -2
 
@@ -84,12 +84,14 @@ class PreparedSet:
     ----------
     size : tuple of int
         `n_sequences`, `n_steps` and `length`.
+    work : int
+        Steps of a piece times weights.
     """
 
     def __init__(self, network, weights, n_sequences, n_steps, length):
         self.size = n_sequences, n_steps, length
         common, n_whole = (network, weights, n_sequences), (n_steps - 1) // length
-        self._work = n_sequences * n_steps * network.n_dense
+        self.work = n_sequences * n_steps * network.n_dense
         self._rows, self._parts = np.empty(n_sequences, dtype=np.int64), []
         self._last = last = PreparedRun(*common, n_steps - n_whole * length, first=n_whole * length)
         calls = last.calls_to_read()
@@ -180,7 +182,7 @@ class PreparedSet:
         parts = [
             (address_of(calls.rows), len(calls.rows), times) for _, calls, times in self._parts
         ]
-        n_at_once = max(1, MOST_WORK // self._work)
+        n_at_once = max(1, MOST_WORK // self.work)
         found, target = (_words(array) for array in (self.found(what), values))
         arguments = board, n_at_once, np.array(parts), offsets, self._rows, found, target
         try:
@@ -194,6 +196,17 @@ class PreparedSet:
 
 def _words(array):
     return array.reshape(-1).view(np.uint32)
+
+
+def _run_from_python(one, left, offsets, what, values):
+    """Run pieces with a set as long as some are left."""
+    try:
+        while (number := next(left, None)) is not None:
+            one.run_piece(number, offsets, what, values)
+    except BaseException:
+        for _ in left:  # other threads need not go on
+            pass
+        raise
 
 
 def run_alike(network, params, sequences, places, size, length, threads, what):
@@ -235,18 +248,13 @@ def run_alike(network, params, sequences, places, size, length, threads, what):
         first = 1
         for one in sets:
             one.make_tables()
-    if all(one.is_in_tables for one in sets):
+    if sets[0].work <= MOST_WORK and all(one.is_in_tables for one in sets):
         compile_sets()
         board = board_of(first, n_pieces)
         threads.map(lambda one: one.run_pieces(board, offsets, what, values), sets)
     else:
         left = iter(range(first, n_pieces))
-
-        def run_some(one):
-            for number in left:
-                one.run_piece(number, offsets, what, values)
-
-        threads.map(run_some, sets)
+        threads.map(lambda one: _run_from_python(one, left, offsets, what, values), sets)
     for one in sets:
         one.read_from(None)
         give_back(network, params, one)

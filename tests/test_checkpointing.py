@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from minimal_gated_unit import MGU
 
-from skrnn import RNNClassifier, RNNForecaster, RNNRegressor, checkpointing, objective
+from skrnn import RNNClassifier, RNNForecaster, RNNRegressor, checkpointing, inference, objective
 from skrnn.batching import PackedBatch
 from skrnn.cells import resolve_cell
 from skrnn.checkpointing import cut_steps
@@ -87,6 +87,15 @@ def test_the_gradient_has_the_same_bits(
 ):
     setting = Setting(lengths, cell, sizes, bidirectional, end, has_ids)
     setting.assert_same_bits(steps, dropout=Dropout(0.3, 0.4) if drops else None)
+
+
+@pytest.mark.parametrize("lengths", [[12] * 6, [12, 9, 9, 7, 3]], ids=["equal", "ragged"])
+def test_batches_of_many_steps_are_cut_alike(lengths, monkeypatch):
+    setting = Setting(lengths, "gru", (3,), False, ("last", "linear"), False, np.float32)
+    whole = setting.gradient()
+    monkeypatch.setattr(inference, "PIECE_ROWS", 30)
+    setting.assert_same_bits("auto")
+    assert (setting.gradient()[1] != whole[1]).any()
 
 
 @given(

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import skrnn
-from skrnn import RNNClassifier, RNNRegressor, SequenceScaler
+from skrnn import RNNClassifier, RNNRegressor, SequenceScaler, inference
 from skrnn.lazy import LazySequences, is_lazy
+from skrnn.threads import Threads
 
 ROOT = Path(skrnn.__file__).resolve().parents[1]
 N, STEPS, CHANNELS = 90, 6, 3
@@ -97,6 +98,34 @@ def test_partial_fit_and_validation_data():
         model.partial_fit(Sliced(X), Y).predict_proba(X),
         expected.partial_fit(X, Y).predict_proba(X),
     )
+
+
+@pytest.mark.parametrize("n_steps", [9, 3000])
+def test_validation_losses_have_the_same_bits(n_steps, monkeypatch):
+    """However the sequences are cut, and whoever runs them."""
+    monkeypatch.setattr(inference, "PIECE_ROWS", 30_000)  # ten of the longer ones
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(170, n_steps, 2)), np.arange(170) % 3
+    curves = set()
+    for n_jobs in (1, 2, 3):
+        for validation in (X, Sliced(X)):
+            model = RNNClassifier(4, "rnn", max_iter=2, random_state=0, n_jobs=n_jobs)
+            model.fit(X[:9, :9], y[:9], X_val=validation, y_val=y)
+            curves.add(tuple(model.validation_loss_curve_))
+    assert len(curves) == 1
+
+
+def test_rows_in_any_order_stay_in_it():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(70, 9, 2)).astype(np.float32), np.arange(70) % 3
+    model = RNNClassifier(4, "gru", max_iter=1, random_state=0).fit(X, y)
+    expected = model.transform(X)
+    for order in ([0, 2, 1, 3], [3, 0, 1, 2], [5, 5, 5, 6], rng.permutation(70)):
+        found = inference.run(
+            model._network, model._params, LazySequences(Sliced(X), None).take(np.array(order)),
+            Threads(1), "features", lambda values, rows: values,
+        )  # fmt: skip
+        np.testing.assert_array_equal(found, expected[order])
 
 
 def test_it_is_read_batch_by_batch():

@@ -1,6 +1,8 @@
 """Pieces of many sequences of one length: the bits of each alone, whoever runs which of them."""
 
+import time
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -87,8 +89,14 @@ def test_same_bits_for_any_shape(n, n_steps, n_units, cell, pooling, n_jobs):
     model = fitted(X[:9], y[:9], cell=cell, hidden_layer_sizes=n_units, pooling=pooling)
     expected = among_others(model.predict_proba, X)
     model.set_params(n_jobs=n_jobs)
-    for _ in range(2):  # what was kept serves again
-        assert_same(model.predict_proba(X), expected)
+    with (
+        patch.object(inference, "WORTH_SHARING", 0),
+        patch.object(prepared_sets, "WORTH_TABLES", 0),
+        patch.object(prepared_sets, "_run_pieces", wraps=prepared_sets._run_pieces) as run,
+    ):
+        for _ in range(2):  # what was kept serves again
+            assert_same(model.predict_proba(X), expected)
+    assert run.called
 
 
 def test_changed_weights_are_seen():
@@ -104,12 +112,18 @@ def test_changed_weights_are_seen():
     assert_same(after, among_others(model.predict_proba, X))
 
 
-def test_other_data_is_read():
+@pytest.mark.parametrize("worth_tables", [0, 1000])
+def test_other_data_is_read(worth_tables, monkeypatch):
+    monkeypatch.setattr(prepared_sets, "WORTH_TABLES", worth_tables)
     X, y = make_data(n=400, n_steps=9)
     model = fitted(X, y)
+    fixed = X[150:350].copy()
+    fixed.flags.writeable = False
     for _ in range(3):
-        for part in (X[:200], X[200:], X[:200].copy()):
+        for part in (X[:200], X[200:], X[:200].copy(), fixed):
             assert_same(model.predict_proba(part), among_others(model.predict_proba, part))
+    (kept,) = model._network.bind(model._params).idle.values()
+    assert kept[0].is_in_tables == (worth_tables == 0)
 
 
 def test_ids(small_pieces):
@@ -126,11 +140,11 @@ def test_many_outputs_are_finished_some_at_a_time(monkeypatch):
     X = make_data(n=300)[0]
     model = fitted(X, np.arange(300) % 50)
     expected = model.predict(X)
-    monkeypatch.setattr(inference, "PIECE_OUTPUTS", 50 * 70)
+    monkeypatch.setattr(inference, "HELD_NUMBERS", 50 * 70)
     decoded, decode = [], model._decode
     monkeypatch.setattr(model, "_decode", lambda raw: decoded.append(len(raw)) or decode(raw))
     np.testing.assert_array_equal(model.predict(X), expected)
-    assert decoded == [70, 70, 70, 70, 20]
+    assert decoded == [80, 80, 80, 60]
 
 
 def test_pieces_are_of_much_the_same_size(monkeypatch):
@@ -261,3 +275,42 @@ def test_threads_take_part(small_pieces, monkeypatch):
     for n_jobs in (1, 2, 9):
         model.set_params(n_jobs=n_jobs).predict_proba(X)
     assert shared == [1, 2, 3]
+
+
+def test_faint_numbers_are_zero_wherever_they_arise(small_pieces):
+    """In the piece that is run to compile as in the others, and in what is made of raw outputs."""
+    X, y = make_data()
+    model = fitted(X, y, activation="relu")
+    W_hy, b_y = model._network.head.bind(model._params)
+    W_hy[...], b_y[...] = 0, [0, 95, 0]
+    expected = among_others(model.predict_proba, X)
+    assert (expected[:, 0] == 0).all()
+    assert_same(model.predict_proba(X), expected)
+    X *= 1e-39
+    expected = among_others(model.transform, X)
+    assert (expected == 0).all()
+    for _ in range(2):
+        assert_same(model.transform(X), expected)
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_an_error_in_python_ends_the_work_of_all(parallel, small_pieces, monkeypatch):
+    """Without tables as with them."""
+    monkeypatch.setattr(prepared_sets, "WORTH_TABLES", 1000)
+    X, y = make_data(n=200)
+    model = fitted(X, y, n_jobs=parallel)
+    expected, run, begun = model.predict_proba(X), prepared_sets.PreparedSet.run_piece, []
+
+    def interrupt(self, number, *args):
+        begun.append(number)
+        time.sleep(0.02)  # the other thread wakes up
+        if number == 3:
+            raise KeyboardInterrupt
+        return run(self, number, *args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(prepared_sets.PreparedSet, "run_piece", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            model.predict_proba(X)
+    assert len(begun) < 10
+    assert_same(model.predict_proba(X), expected)

@@ -91,13 +91,18 @@ class ManyToOne:
         scale = (examples.weight / examples.weight.sum()).astype(examples.sequences.dtype)
 
         head = network.head
+        n_block = None if head.each_step else inference.block_size(examples.sequences)
 
         def validate(params):
             losses = {}
 
             def note_loss(values, rows):
-                target, unused = examples.target[rows], np.empty_like(values)
-                losses[rows[0]] = loss.value_and_gradient(values, target, scale[rows], unused)
+                target, weight, unused = examples.target[rows], scale[rows], np.empty_like(values)
+                for first in range(0, rows.size, n_block or rows.size):
+                    block = slice(first, first + (n_block or rows.size))
+                    losses[rows[first]] = loss.value_and_gradient(
+                        values[block], target[block], weight[block], unused[block]
+                    )
                 return estimator._to_score(values)
 
             def read(what, finish):
