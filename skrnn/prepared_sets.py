@@ -198,8 +198,22 @@ def _words(array):
     return array.reshape(-1).view(np.uint32)
 
 
+def _are_in_tables(sets):
+    return all(one.is_in_tables for one in sets)
+
+
+def _share(pieces, sets, threads, offsets, what, values):
+    """Run pieces, each by the set that comes to it first."""
+    if _are_in_tables(sets) and sets[0].work <= MOST_WORK:
+        compile_sets()
+        left, run = board_of(pieces.start, pieces.stop), PreparedSet.run_pieces
+    else:
+        left, run = iter(pieces), _run_from_python
+    threads.map(lambda one: run(one, left, offsets, what, values), sets)
+
+
 def _run_from_python(one, left, offsets, what, values):
-    """Run pieces with a set as long as some are left."""
+    """Run pieces as long as some are left."""
     try:
         while (number := next(left, None)) is not None:
             one.run_piece(number, offsets, what, values)
@@ -242,19 +256,13 @@ def run_alike(network, params, sequences, places, size, length, threads, what):
     values = np.empty((len(places), *found.shape[1:]), dtype=found.dtype)
     for one in sets:
         one.read_from(sequences)
-    first = 0
-    if n_pieces * n_steps > WORTH_TABLES * length and not all(one.is_in_tables for one in sets):
+    pieces = range(n_pieces)
+    if n_pieces * n_steps > WORTH_TABLES * length and not _are_in_tables(sets):
         sets[0].run_piece(0, offsets, what, values)
-        first = 1
+        pieces = pieces[1:]
         for one in sets:
             one.make_tables()
-    if sets[0].work <= MOST_WORK and all(one.is_in_tables for one in sets):
-        compile_sets()
-        board = board_of(first, n_pieces)
-        threads.map(lambda one: one.run_pieces(board, offsets, what, values), sets)
-    else:
-        left = iter(range(first, n_pieces))
-        threads.map(lambda one: _run_from_python(one, left, offsets, what, values), sets)
+    _share(pieces, sets, threads, offsets, what, values)
     for one in sets:
         one.read_from(None)
         give_back(network, params, one)
