@@ -23,7 +23,7 @@ from skrnn.workspace import Workspaces
 # Sequences in a piece of a batch, and bytes of weights from which there are half as many: what is
 # kept of their steps stays in the cache longer, and even a small batch has pieces for two threads.
 PIECE = 32
-MANY_BYTES = 80_000
+MANY_BYTES = 40_000
 # Steps times weights of a batch below which another thread costs more than it saves, if calls are
 # ready for it and if it has to go through the interpreter.
 WORTH_A_TEAM = 1_000_000

@@ -9,7 +9,8 @@ from resident import peak, reset_peak
 
 from skrnn import RNNClassifier
 
-GATES_AND_STATES = {"rnn": 2, "gru": 4, "lstm": 6}
+# A GRU's candidate has a recurrent share of its own, which is held beside the gate.
+GATES_AND_STATES = {"rnn": 2, "gru": 5, "lstm": 6}
 case = json.loads(sys.argv[1])
 cell, units, batch = case["cell"], case["n_units"], case["batch_size"]
 
