@@ -175,9 +175,7 @@ class Objective:
         self._n_weight_bytes = self.network.layout.size * sequences.dtype.itemsize
         self._piece_size = PIECE if self._n_weight_bytes < MANY_BYTES else PIECE // 2
         row_bytes = numbers_a_step(self.network) * sequences.dtype.itemsize
-        most = max(2 * STRETCH_ROWS, AT_ONCE_BYTES // row_bytes)
-        # Whatever runs it, a batch is cut into the same pieces.
-        self._most_rows = min(most, inference.most_rows(self.network))
+        self._most_rows = max(2 * STRETCH_ROWS, AT_ONCE_BYTES // row_bytes)
         self._equal_pieces = {}  # by the size of a batch
         for team in self._teams.values():
             team.forget_tables()
@@ -403,7 +401,9 @@ class Objective:
         is_known = isinstance(self.loss, Loss) and isinstance(self.sequences, Sequences)
         if not (is_plain and at_once and is_known):
             return 0
-        return self._most_rows // int(lengths[0]) if (lengths == lengths[0]).all() else 0
+        # Whatever runs it, a batch is cut into the same pieces.
+        most = min(self._most_rows, inference.most_rows(network))
+        return most // int(lengths[0]) if (lengths == lengths[0]).all() else 0
 
     def _team(self, n_sequences, pieces, n_threads):
         """Return who shares batches of this size."""
