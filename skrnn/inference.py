@@ -7,6 +7,7 @@ from threading import Lock
 import numpy as np
 
 from skrnn._subnormals import begin, end
+from skrnn._tiles import SHORT
 from skrnn.batching import PackedBatch, longest_first
 from skrnn.prepared import numbers_a_step
 from skrnn.prepared_sets import run_alike
@@ -28,8 +29,6 @@ STRETCH_BYTES = 2**20
 BLOCK = 16
 # Numbers of sequences that are held until they are finished.
 HELD_NUMBERS = 2**20
-# Rows that a product is quickest with are multiples of it.
-TILE_ROWS = 4
 # Steps in a piece, all sequences together, unless one sequence alone has more: this bounds memory.
 PIECE_ROWS = 32768
 
@@ -177,13 +176,13 @@ def _stretch_length(network, dtype, n_sequences, n_steps):
     return -(-n_steps // n_stretches)
 
 
-def _run_neighbours(network, params, sequences, first, count, size, threads, what):
+def _run_neighbours(network, params, sequences, places, size, threads, what):
     """Return what is read of neighbours of one length, pieces of much the same size at a time."""
-    n_steps = int(sequences.offsets[first + 1] - sequences.offsets[first])
-    n_pieces = -(-count // size)
-    size = min(count, size, -(-count // (n_pieces * TILE_ROWS)) * TILE_ROWS)
+    n_steps = int(sequences.offsets[places.start + 1] - sequences.offsets[places.start])
+    n_pieces = -(-len(places) // size)
+    # Products are quickest with multiples of the rows of a tile.
+    size = min(len(places), size, -(-len(places) // (n_pieces * SHORT)) * SHORT)
     length = _stretch_length(network, params.dtype, size, n_steps)
-    places = range(first, first + count)
     return run_alike(network, params, sequences, places, size, length, threads, what)
 
 
@@ -194,16 +193,15 @@ def _run_all_alike(network, params, sequences, threads, what, finish):
     size = _alike_size(network, params.dtype, n_steps)
     # Work for every thread, which no row's result depends on.
     least = max(1, min(PIECE // 2, PIECE_ROWS // n_steps))
-    size = max(min(size, least), min(size, -(-n // threads.count)))
+    size = min(size, max(least, -(-n // threads.count)))
     n_held = HELD_NUMBERS // max(network.n_features, network.n_outputs)
     n_at_once = _whole_blocks(max(n_held, size * threads.count + BLOCK))
     flags = begin()
     try:
         for first in range(0, n, n_at_once):
-            rows = np.arange(first, min(first + n_at_once, n))
-            values = _run_neighbours(
-                network, params, sequences, first, rows.size, size, threads, what
-            )
+            places = range(first, min(first + n_at_once, n))
+            values = _run_neighbours(network, params, sequences, places, size, threads, what)
+            rows = np.array(places)
             if not all_finite(values):
                 raise Overflow(int(rows[_overflown(values)][0]))
             gathered.put(rows, finish(values, rows))
@@ -221,8 +219,8 @@ def _results(network, params, sequences, piece, workspace, what):
     sequences, places = sequences.load(piece)
     in_stretches = network.n_directions == 1 and not network.head.each_step
     if in_stretches and _are_neighbours(sequences, places):
-        first, n = int(places[0]), places.size
-        yield piece, _run_neighbours(network, params, sequences, first, n, n, ALONE, what)
+        places = range(places[0], places[-1] + 1)
+        yield piece, _run_neighbours(network, params, sequences, places, len(places), ALONE, what)
         return
     weights = network.bind(params).head
     for trace in traces(network, params, sequences, places, workspace):
@@ -247,7 +245,7 @@ def run(network, params, sequences, threads, what, finish):
     finish : callable
         ``finish(values, rows)`` returns what to gather for some rows of it, each from itself alone;
         `rows` are their numbers among all. Only what it returns is kept, so a vocabulary of outputs
-        takes memory for a few steps at a time.
+        takes memory for a few steps, or for about a million numbers, at a time.
 
     Returns
     -------

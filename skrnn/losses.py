@@ -38,7 +38,7 @@ def _write_powers(scores, powers):
     """Write exponentials relative to the highest score; return that score and their sum."""
     highest = scores[0]
     for k in range(1, scores.size):
-        if scores[k] > highest:
+        if scores[k] > highest:  # `max` would be a function of its own for the compiler
             highest = scores[k]
     # By itself, so that it becomes vector code.
     for k in range(scores.size):

@@ -145,7 +145,7 @@ class PreparedSet:
 
     def found(self, what):
         """Return where the numbers of a piece are left, an array of a row for each sequence."""
-        return getattr(self._last.trace, what)
+        return self._last.reading(what)
 
     def run_piece(self, number, offsets, what, values):
         """Run a piece from Python, which compiles what is to be compiled.

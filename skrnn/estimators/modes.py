@@ -98,8 +98,9 @@ class ManyToOne:
 
             def note_loss(values, rows):
                 target, weight, unused = examples.target[rows], scale[rows], np.empty_like(values)
-                for first in range(0, rows.size, n_block or rows.size):
-                    block = slice(first, first + (n_block or rows.size))
+                size = n_block or rows.size
+                for first in range(0, rows.size, size):
+                    block = slice(first, first + size)
                     losses[rows[first]] = loss.value_and_gradient(
                         values[block], target[block], weight[block], unused[block]
                     )
